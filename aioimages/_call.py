@@ -1,0 +1,84 @@
+"""An API operation as a value, the server's answer to it, and the one builder of paths."""
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import attrs
+
+__all__ = ["Call", "Replay", "Reply", "identifier", "path"]
+
+T = TypeVar("T")
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Replay(enum.Enum):
+    """What may be done when an answer did not come, or was a server error."""
+
+    SAFE = "the request may be sent again: doing it twice is doing it once"
+    AMBIGUOUS = "the request may have been carried out, and a second one would be carried out too"
+
+
+@attrs.frozen
+class Reply:
+    """What came back: the status, the headers by lower-case name, and the body as it was sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+    url: str
+
+
+@attrs.frozen(kw_only=True)
+class Call(Generic[T]):
+    """One operation of the API: everything that is needed to ask for it and to understand the answer.
+
+    Attributes:
+        method: The HTTP method.
+        path: The percent-encoded path below the service's versioned root.
+        read: Makes the result of an accepted answer.
+        ok: The statuses that accept.
+        query: Parameters in order; names may repeat.
+        headers: Headers beyond those that every request has. They may hold secrets.
+        body: The JSON body. It may hold secrets.
+        replay: What may be done when the answer is lost.
+        landed: For a repeated request only: the statuses which say that an earlier try was carried out, and the call
+            that then tells the result, or the result.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Reply], T] = attrs.field(repr=False)
+    ok: frozenset[int] = frozenset({200})
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+    replay: Replay = Replay.SAFE
+    landed: Mapping[int, "Call[T] | T"] = attrs.field(factory=dict, repr=False)
+
+
+def identifier(kind: str, value: Any, *, longest: int = 255) -> str:
+    """Return an id, tag or name that can stand as one segment of a path; otherwise raise, naming it."""
+    if not isinstance(value, str):
+        raise TypeError(f"{kind} is a str, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{kind} is empty")
+    if len(value) > longest:
+        raise ValueError(f"{kind} has {len(value)} characters; at most {longest} are allowed")
+    if _CONTROL.search(value):
+        raise ValueError(f"{kind} contains a control character: {value!r}")
+    if "/" in value or "\\" in value or value in {".", ".."}:
+        raise ValueError(f"{kind} is not one segment of a path: {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{kind} is not valid Unicode: {value!r}") from None
+    return value
+
+
+def path(*segments: str) -> str:
+    """Join checked segments into a path, each percent-encoded whole."""
+    return "/".join(quote(segment, safe="") for segment in segments)

@@ -1,0 +1,263 @@
+"""Bytes to models and changes to bytes, by one cattrs converter; the only source of `DecodeError`."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, Generic, TypeVar, get_args
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import attrs
+import orjson
+from cattrs import BaseValidationError, Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, override
+
+from aioimages._call import Reply
+from aioimages._errors import DecodeError, ProtocolError, UnsafeLinkError
+from aioimages._models import WIRE, Page, Task
+
+__all__ = ["document", "dump", "moment", "nothing", "one", "origin", "page", "undecodable"]
+
+T = TypeVar("T")
+
+_UTC_SUFFIX: Final = re.compile(r"\s*(?:UTC|GMT)$")
+
+
+def moment(text: str) -> datetime | None:
+    """Read a time in any of the service's forms. One without a zone is UTC, none at all is `None`."""
+    if text in {"", "None"}:
+        return None
+    read = datetime.fromisoformat(_UTC_SUFFIX.sub("Z", text))
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+class _UnexpectedTypeError(ValueError):
+    def __init__(self, expected: str, value: Any) -> None:
+        super().__init__(f"{expected} expected, not {'null' if value is None else type(value).__name__}")
+
+
+def _strictly(expected: type, value: Any, _: object = None) -> Any:
+    # The type itself, not a subclass: JSON's true is no integer.
+    if type(value) is not expected:
+        raise _UnexpectedTypeError(expected.__name__, value)
+    return value
+
+
+def _read_float(value: Any, _: object = None) -> float:
+    return float(value) if type(value) is int else _strictly(float, value)
+
+
+def _read_moment(value: Any, _: object = None) -> datetime | None:
+    return moment(_strictly(str, value))
+
+
+def _read_tuple_of_str(value: Any, _: object = None) -> tuple[str, ...]:
+    # Glance writes the stores of an image as "fast,cheap".
+    if type(value) is str:
+        return tuple(filter(None, value.split(",")))
+    if type(value) is not list:
+        raise _UnexpectedTypeError("list", value)
+    return tuple(_strictly(str, item) for item in value)
+
+
+def _read_tuple(value: Any, _: object = None) -> tuple[Any, ...]:
+    return tuple(_strictly(list, value))
+
+
+def _read_message(value: str) -> str | None:
+    # Rackspace says "None" where it has nothing to say.
+    return None if value in {"", "None"} else value
+
+
+_converter: Final = Converter(detailed_validation=True, prefer_attrib_converters=False)
+for _type in (str, int, bool):
+    _converter.register_structure_hook(_type, partial(_strictly, _type))
+_converter.register_structure_hook(float, _read_float)
+_converter.register_structure_hook(datetime, _read_moment)
+_converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _read_tuple_of_str)
+_converter.register_structure_hook_func(lambda kind: kind == tuple[Any, ...], _read_tuple)
+
+_PLAIN: Final = {str, int, bool}
+
+
+@attrs.frozen
+class _Slot:
+    name: str
+    plain: type | None
+    read: Callable[[Any, Any], Any]
+
+
+def _slot_of(field: "attrs.Attribute[Any]") -> _Slot:
+    kinds = [kind for kind in get_args(field.type) or (field.type,) if kind is not type(None)]
+    kind = kinds[0] if len(kinds) == 1 else field.type
+    return _Slot(field.name, kind if kind in _PLAIN else None, _converter.get_structure_hook(kind))
+
+
+def _fields(cls: type) -> tuple["attrs.Attribute[Any]", ...]:
+    return attrs.fields(attrs.resolve_types(cls))
+
+
+class _Structure(Generic[T]):
+    """The structure hook of a model, made from its fields.
+
+    Most answers are as they should be, so they go straight into the instance, past `__init__` and the checks of a
+    generated hook, at a third of the cost. Whatever does not fit goes through the generated hook once more, which says
+    what is wrong and where. A null takes the default where there is one; keys without a field go to the field whose wire
+    name is empty.
+    """
+
+    def __init__(self, cls: type[T]) -> None:
+        fields = {field.metadata.get(WIRE, field.name): field for field in _fields(cls)}
+        rest = fields.pop("", None)
+        self._cls = cls
+        self._rest = rest.name if rest else None
+        self._slots = {wire: _slot_of(field) for wire, field in fields.items()}
+        self._required = {wire: field.name for wire, field in fields.items() if field.default is attrs.NOTHING}
+        self._defaults = {field.name: field.default for wire, field in fields.items() if wire not in self._required}
+        overrides: dict[str, Any] = {field.name: override(rename=wire) for wire, field in fields.items()}
+        if rest:
+            overrides[rest.name] = override(omit=True)
+        self._generated = make_dict_structure_fn(cls, _converter, **overrides)
+
+    def __call__(self, raw: Any, _: object) -> T:
+        if type(raw) is not dict:
+            raise _UnexpectedTypeError("dict", raw)
+        try:
+            return self._straight(raw)
+        except (ValueError, BaseValidationError):
+            needed = {
+                key: value
+                for key, value in raw.items()
+                if key in self._slots and (value is not None or key in self._required)
+            }
+            return self._generated(needed, self._cls)
+
+    def _straight(self, raw: dict[str, Any]) -> T:
+        values = self._defaults.copy()
+        rest = {}
+        slots = self._slots
+        for key, value in raw.items():
+            slot = slots.get(key)
+            if slot is None:
+                rest[key] = value
+            elif value is not None:
+                values[slot.name] = value if slot.plain is type(value) else slot.read(value, None)
+        if not values.keys() >= set(self._required.values()):
+            raise ValueError("a required key is missing")
+        if self._rest is not None:
+            values[self._rest] = rest
+        made = self._cls.__new__(self._cls)
+        made.__dict__.update(values)
+        return made
+
+
+def _task_hook(raw: Any, _: object) -> Task:
+    task = _structure_task(raw, None)
+    changes: dict[str, Any] = {}
+    if task.message is not None:
+        changes["message"] = _read_message(task.message)
+    made = (task.result or {}).get("image_id")
+    if task.image_id is None and isinstance(made, str):
+        changes["image_id"] = made
+    return attrs.evolve(task, **changes) if changes else task
+
+
+_converter.register_structure_hook_factory(attrs.has, _Structure)
+_structure_task: Final = _Structure(Task)
+_converter.register_structure_hook(Task, _task_hook)
+
+
+def _explain(error: BaseException, _: type | None) -> str:
+    if isinstance(error, KeyError):
+        return f"required key {error.args[0]!r} is missing"
+    return str(error) or type(error).__name__
+
+
+def undecodable(reply: Reply, what: str) -> DecodeError:
+    """Return the error for an answer that was not understood."""
+    return DecodeError(f"{what} (answer of {reply.status} from {urlsplit(reply.url).path})")
+
+
+def _parse(reply: Reply) -> Any:
+    if not reply.body.strip():
+        raise undecodable(reply, "JSON was due, the body is empty")
+    problem = ""
+    try:
+        return orjson.loads(reply.body.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        problem = f"{error.msg} at line {error.lineno}, column {error.colno}"
+    kind = reply.headers.get("content-type", "no content type").partition(";")[0]
+    raise undecodable(reply, f"not JSON: {problem} ({len(reply.body)} bytes of {kind})")
+
+
+def _structure(reply: Reply, raw: Any, cls: type[T], place: str) -> T:
+    try:
+        return _converter.structure(raw, cls)
+    except BaseValidationError as error:
+        problems = transform_error(error, path=place, format_exception=_explain)
+    except ValueError as error:
+        problems = [f"{_explain(error, None)} @ {place}"]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    raise undecodable(reply, f"{problems[0].replace(' @ ', ' at ')}{more}")
+
+
+def one(cls: type[T]) -> Callable[[Reply], T]:
+    """Return a reader of answers that are one such model."""
+    return lambda reply: _structure(reply, _parse(reply), cls, "$")
+
+
+def nothing(_: Reply) -> None:
+    """Read an answer that says nothing beyond its status."""
+
+
+def document(reply: Reply) -> dict[str, Any]:
+    """Read an answer that is a JSON object, as it is."""
+    return _structure(reply, _parse(reply), dict[str, Any], "$")
+
+
+def page(cls: type[T], key: str) -> Callable[[Reply], Page[T]]:
+    """Return a reader of a page of such models, which stand under a key."""
+
+    def read(reply: Reply) -> Page[T]:
+        found = _structure(reply, _parse(reply), dict[str, Any], "$")
+        if key not in found:
+            raise undecodable(reply, f"required key {key!r} is missing at $")
+        items = _structure(reply, found[key], list[cls], f"$.{key}")  # type: ignore[valid-type]
+        return Page(tuple(items), _next_marker(reply, found.get("next")))
+
+    return read
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port of a URL: what a token may be sent to."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _next_marker(reply: Reply, link: Any) -> str | None:
+    """Read the marker out of `next`.
+
+    The rest of that link is not used: its path does not know of a proxy, and Glance loses repeated parameters.
+    """
+    if link is None or link == "":
+        return None
+    if not isinstance(link, str):
+        raise undecodable(reply, f"{_UnexpectedTypeError('str', link)} at $.next")
+    try:
+        target = urlsplit(urljoin(reply.url, link))
+        leaves = "\\" in link or "@" in target.netloc or origin(target.geturl()) != origin(reply.url)
+    except ValueError:
+        leaves = True
+    if leaves:
+        raise UnsafeLinkError(
+            f"the listing's next page is on another origin than {'//'.join(map(str, origin(reply.url)[:2]))}"
+        )
+    markers = parse_qs(target.query).get("marker")
+    if not markers:
+        raise ProtocolError(f"the link to the next page has no marker (answer from {urlsplit(reply.url).path})")
+    return markers[-1]
+
+
+def dump(value: Any) -> bytes:
+    """Write a JSON body; what JSON cannot say is a `TypeError`."""
+    return orjson.dumps(value)

@@ -1,0 +1,117 @@
+"""What differs between Rackspace Cloud Images and OpenStack Images v2, as data."""
+
+import enum
+
+import attrs
+
+__all__ = ["OPENSTACK", "RACKSPACE", "Dialect", "Operation", "dialect_named"]
+
+
+class Operation(enum.StrEnum):
+    """What not every dialect offers."""
+
+    CREATE = "creating images"
+    ACTIONS = "deactivating and reactivating images"
+    IMAGE_TASKS = "listing an image's tasks"
+    EXPORT = "export tasks"
+
+
+@attrs.frozen(kw_only=True)
+class Dialect:
+    """One way of speaking the Images API.
+
+    Attributes:
+        name: `rackspace` or `openstack`.
+        title: How people call it.
+        operations: What it offers beyond what every dialect does.
+        filters: The image filters that it knows.
+        operators: Whether filters take `in:`, `gt:` and their like.
+        property_filters: Whether custom properties can be filtered by.
+        several_sort_keys: Whether more than one key can be sorted by.
+        page_size_limit: The largest page, where it is the same everywhere.
+        replaced_attributes: Attributes that a PATCH must `replace`, because `add` of an existing one is refused. Empty
+            where `add` sets and overwrites alike.
+        reserved_prefixes: How property names begin that users cannot set.
+        import_properties: What an import task may say of the image, or `None` where anything goes.
+        import_format: What `import_from_format` is when it is not given, or `None` where the task has no such input.
+    """
+
+    name: str
+    title: str
+    operations: frozenset[Operation]
+    filters: frozenset[str]
+    operators: bool
+    property_filters: bool
+    several_sort_keys: bool
+    page_size_limit: int | None
+    replaced_attributes: frozenset[str]
+    reserved_prefixes: tuple[str, ...]
+    import_properties: frozenset[str] | None
+    import_format: str | None
+
+
+_COMMON_FILTERS = frozenset({"name", "visibility", "member_status", "owner", "status", "size_min", "size_max"})
+
+RACKSPACE = Dialect(
+    name="rackspace",
+    title="Rackspace Cloud Images",
+    operations=frozenset({Operation.EXPORT}),
+    filters=_COMMON_FILTERS,
+    operators=False,
+    property_filters=False,
+    several_sort_keys=False,
+    page_size_limit=100,
+    replaced_attributes=frozenset(
+        {
+            "name",
+            "tags",
+            "os_distro",
+            "os_version",
+            "protected",
+            "container_format",
+            "disk_format",
+            "min_disk",
+            "min_ram",
+            "ramdisk_id",
+            "kernel_id",
+        },
+    ),
+    reserved_prefixes=("com.rackspace",),
+    import_properties=frozenset({"name"}),
+    import_format=None,
+)
+
+OPENSTACK = Dialect(
+    name="openstack",
+    title="OpenStack Images v2",
+    operations=frozenset({Operation.CREATE, Operation.ACTIONS, Operation.IMAGE_TASKS}),
+    filters=_COMMON_FILTERS
+    | {
+        "id",
+        "protected",
+        "os_hidden",
+        "container_format",
+        "disk_format",
+        "created_at",
+        "updated_at",
+        "checksum",
+        "os_hash_algo",
+        "os_hash_value",
+    },
+    operators=True,
+    property_filters=True,
+    several_sort_keys=True,
+    page_size_limit=None,
+    replaced_attributes=frozenset(),
+    reserved_prefixes=("os_glance",),
+    import_properties=None,
+    import_format="raw",
+)
+
+
+def dialect_named(name: str) -> Dialect:
+    """Return the dialect of a name, or raise `ValueError` that lists those that there are."""
+    for dialect in (RACKSPACE, OPENSTACK):
+        if dialect.name == name:
+            return dialect
+    raise ValueError(f"dialect is 'rackspace' or 'openstack', not {name!r}")
