@@ -1,6 +1,8 @@
 """The configuration files of Keystone and Glance, and the commands that prepare their databases."""
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from real_cloud._run import run
 
 REGION = "RegionOne"
 _COMMAND_LIMIT = 120.0
+_DATABASE = "database.sqlite"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ def prepare_keystone(site: Site) -> dict[str, str]:
         ],
         timeout=_COMMAND_LIMIT,
     )
+    _let_readers_be(folder)
     return {"OS_KEYSTONE_CONFIG_DIR": str(folder)}
 
 
@@ -56,6 +60,7 @@ def prepare_glance(site: Site) -> dict[str, str]:
     manage: list[str | Path] = [site.environment / "bin" / "glance-manage", "--config-file", config]
     run([*manage, "db_sync"], timeout=_COMMAND_LIMIT)
     run([*manage, "db_load_metadefs"], timeout=_COMMAND_LIMIT)
+    _let_readers_be(folder)
     return {"OS_GLANCE_CONFIG_DIR": str(folder)}
 
 
@@ -118,8 +123,14 @@ def _authtoken(site: Site) -> dict[str, str]:
 
 
 def _database(folder: Path) -> dict[str, str]:
-    # What is thrown away at the end need not survive a power cut.
-    return {"connection": f"sqlite:///{folder}/database.sqlite", "sqlite_synchronous": "false"}
+    # Writers wait for each other (see _gunicorn.py); what is thrown away at the end need not survive a power cut.
+    return {"connection": f"sqlite:///{folder}/{_DATABASE}?timeout=60", "sqlite_synchronous": "false"}
+
+
+def _let_readers_be(folder: Path) -> None:
+    """Write-ahead logging, which stays with the file: one writer no longer shuts out the readers."""
+    with closing(sqlite3.connect(folder / _DATABASE)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
 
 
 def _write(path: Path, sections: Mapping[str, Mapping[str, str]]) -> None:
