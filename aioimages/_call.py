@@ -47,6 +47,7 @@ class Call(Generic[T]):
         replay: What may be done when the answer is lost.
         landed: For a repeated request only: the statuses which say that an earlier try was carried out, and the call
             that then tells the result, or the result.
+        secrets: What must not be shown should the server repeat it in an error.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Call(Generic[T]):
     body: bytes | None = attrs.field(default=None, repr=False)
     replay: Replay = Replay.SAFE
     landed: Mapping[int, "Call[T] | T"] = attrs.field(factory=dict, repr=False)
+    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
 
 
 def identifier(kind: str, value: Any, *, longest: int = 255) -> str:

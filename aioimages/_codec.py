@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Final, Generic, TypeVar, get_args
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -16,7 +17,7 @@ from aioimages._call import Reply
 from aioimages._errors import DecodeError, ProtocolError, UnsafeLinkError
 from aioimages._models import WIRE, Page, Task
 
-__all__ = ["document", "dump", "moment", "nothing", "one", "origin", "page", "undecodable"]
+__all__ = ["document", "dump", "http_date", "moment", "nothing", "one", "origin", "page", "undecodable"]
 
 T = TypeVar("T")
 
@@ -28,6 +29,15 @@ def moment(text: str) -> datetime | None:
     if text in {"", "None"}:
         return None
     read = datetime.fromisoformat(_UTC_SUFFIX.sub("Z", text))
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def http_date(text: str) -> datetime | None:
+    """Read the value of a `Date` header, or one like it; `None` where it is none."""
+    try:
+        read = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError):
+        return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
@@ -94,7 +104,8 @@ def _slot_of(field: "attrs.Attribute[Any]") -> _Slot:
 
 
 def _fields(cls: type) -> tuple["attrs.Attribute[Any]", ...]:
-    return attrs.fields(attrs.resolve_types(cls))
+    found: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(cls))
+    return found
 
 
 class _Structure(Generic[T]):
@@ -102,8 +113,8 @@ class _Structure(Generic[T]):
 
     Most answers are as they should be, so they go straight into the instance, past `__init__` and the checks of a
     generated hook, at a third of the cost. Whatever does not fit goes through the generated hook once more, which says
-    what is wrong and where. A null takes the default where there is one; keys without a field go to the field whose wire
-    name is empty.
+    what is wrong and where. A null takes the default where there is one; keys without a field go to the field whose
+    wire name is empty.
     """
 
     def __init__(self, cls: type[T]) -> None:

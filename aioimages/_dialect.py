@@ -28,7 +28,7 @@ class Dialect:
         operators: Whether filters take `in:`, `gt:` and their like.
         property_filters: Whether custom properties can be filtered by.
         several_sort_keys: Whether more than one key can be sorted by.
-        page_size_limit: The largest page, where it is the same everywhere.
+        page_size: How many items a page of a listing has when nothing is said.
         replaced_attributes: Attributes that a PATCH must `replace`, because `add` of an existing one is refused. Empty
             where `add` sets and overwrites alike.
         reserved_prefixes: How property names begin that users cannot set.
@@ -43,7 +43,7 @@ class Dialect:
     operators: bool
     property_filters: bool
     several_sort_keys: bool
-    page_size_limit: int | None
+    page_size: int
     replaced_attributes: frozenset[str]
     reserved_prefixes: tuple[str, ...]
     import_properties: frozenset[str] | None
@@ -60,7 +60,7 @@ RACKSPACE = Dialect(
     operators=False,
     property_filters=False,
     several_sort_keys=False,
-    page_size_limit=100,
+    page_size=100,
     replaced_attributes=frozenset(
         {
             "name",
@@ -101,7 +101,7 @@ OPENSTACK = Dialect(
     operators=True,
     property_filters=True,
     several_sort_keys=True,
-    page_size_limit=None,
+    page_size=200,
     replaced_attributes=frozenset(),
     reserved_prefixes=("os_glance",),
     import_properties=None,

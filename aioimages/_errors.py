@@ -173,6 +173,7 @@ class StatusError(AioImagesError):
         request_id: What to quote to the operator's support, where the server said it.
         detail: The server's sentence, cut at 200 characters.
         retry_after: Seconds that the server asks to wait, where it does.
+        challenge: How the server wants to be signed in to, where it says so (`WWW-Authenticate`).
     """
 
     def __init__(
@@ -184,6 +185,7 @@ class StatusError(AioImagesError):
         url: str,
         request_id: str | None = None,
         retry_after: float | None = None,
+        challenge: str | None = None,
     ) -> None:
         where = ", ".join(filter(None, (f"{method} {urlsplit(url).path}", request_id)))
         super().__init__(f"{status} {detail} ({where})")
@@ -193,6 +195,7 @@ class StatusError(AioImagesError):
         self.request_id = request_id
         self.detail = detail
         self.retry_after = retry_after
+        self.challenge = challenge
 
 
 class BadRequestError(StatusError):

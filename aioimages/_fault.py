@@ -3,7 +3,6 @@
 import html
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -11,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import orjson
 
 from aioimages._call import Call, Reply
-from aioimages._codec import moment, origin
+from aioimages._codec import http_date, moment, origin
 from aioimages._errors import (
     AioImagesError,
     BadRequestError,
@@ -63,6 +62,7 @@ def error_from(call: Call[Any], reply: Reply) -> AioImagesError:
         url=reply.url.partition("?")[0],
         request_id=next((reply.headers[name] for name in _REQUEST_ID_HEADERS if name in reply.headers), None),
         retry_after=_retry_after(reply, fault),
+        challenge=reply.headers.get("www-authenticate"),
     )
 
 
@@ -163,11 +163,7 @@ def _retry_after(reply: Reply, fault: dict[str, Any]) -> float | None:
 
 
 def _moment_of(text: str) -> datetime | None:
-    for read in (parsedate_to_datetime, moment):
-        try:
-            found = read(text)
-        except (ValueError, TypeError, IndexError):
-            continue
-        if found is not None:
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
-    return None
+    try:
+        return http_date(text) or moment(text)
+    except ValueError:
+        return None

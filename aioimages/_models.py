@@ -42,9 +42,9 @@ def _quiet(default: Any = None, *, wire: str | None = None) -> Any:
 class Image:
     """A virtual-machine image (Images v2, "Image entity").
 
-    Attributes that the server left out are `None`, or the empty value of their kind. Sizes are in bytes, `min_disk` is in
-    GB and `min_ram` in MB. `status` and `visibility` are the server's words, also where they are new to this library.
-    Every key that is not an attribute here (`os_distro`, `com.rackspace__1__build_core`, your own) is in `properties`.
+    Attributes that the server left out are `None`, or the empty value of their kind. Sizes are in bytes, `min_disk` is
+    in GB and `min_ram` in MB. `status` and `visibility` are the server's words, also where they are new to the library.
+    Every key that is not an attribute here (`os_distro`, `com.rackspace__1__build_core`, yours) is in `properties`.
     """
 
     id: str

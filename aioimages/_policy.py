@@ -1,17 +1,27 @@
 """How long to wait and how often to try: numbers, and the retriers made of them. Nothing else knows tenacity."""
 
+import enum
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import attrs
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result, stop_after_attempt
 
-__all__ = ["PollPolicy", "RetryPolicy", "TimeoutPolicy", "seconds"]
+__all__ = ["UNSET", "Clock", "PollPolicy", "RetryPolicy", "Sleep", "TimeoutPolicy", "Unset", "seconds"]
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
+
+
+class Unset(enum.Enum):
+    """What stands for an argument that was not given, where `None` has a meaning of its own."""
+
+    UNSET = "not given"
+
+
+UNSET: Final = Unset.UNSET
 
 
 def seconds(name: str, value: float | None) -> float | None:
@@ -66,8 +76,8 @@ class RetryPolicy:
     """How often, and after how long, a call that may be repeated is tried again.
 
     The delay after try n is drawn evenly between 0 and `base` x 2^(n-1) ("full jitter"), never over `ceiling`. A server
-    that names a time (`Retry-After`) is given it, and up to a fifth more; when it names more than `retry_after_limit`, the
-    error is raised at once.
+    that names a time (`Retry-After`) is given it, and up to a fifth more; when it names more than `retry_after_limit`,
+    the error is raised at once.
 
     Attributes:
         attempts: Tries in all; 1 never repeats.
@@ -114,7 +124,7 @@ class RetryPolicy:
 class PollPolicy:
     """How often the state of work on the server is looked at.
 
-    The first look comes after `first` seconds; each later one after `growth` times as long as the one before, up to `ceiling`.
+    The first look comes after `first` seconds, each later one after `growth` times as long as before, up to `ceiling`.
 
     Attributes:
         first: Seconds before the first look.
@@ -145,18 +155,14 @@ class PollPolicy:
         clock: Clock,
         sleep: Sleep,
     ) -> AsyncRetrying:
-        """Make a poller that asks until `is_done`, or until the next look would come after the deadline.
+        """Make a poller that asks until `is_done`, or until it has asked at the deadline.
 
         It returns the last answer in either case: what an unfinished one means is the caller's to say.
         """
-
-        def is_too_late(state: RetryCallState) -> bool:
-            return clock() + state.upcoming_sleep > deadline
-
         return AsyncRetrying(
             retry=retry_if_result(lambda answer: not is_done(answer)),
-            wait=lambda state: self.delay(state.attempt_number),
-            stop=is_too_late,
+            wait=lambda state: min(self.delay(state.attempt_number), max(0.0, deadline - clock())),
+            stop=lambda _: clock() >= deadline,
             sleep=sleep,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )

@@ -108,6 +108,7 @@ def _read_rackspace(reply: Reply) -> Token:
     return Token(
         value=access.token.id,
         expires_at=access.token.expires,
+        issued_at=_codec.http_date(reply.headers.get("date", "")),
         project_id=access.token.tenant.id,
         default_region=access.user.default_region,
         catalog=tuple(
@@ -120,11 +121,17 @@ def _read_rackspace(reply: Reply) -> Token:
     )
 
 
-def rackspace_token(auth: Mapping[str, Any], *, session_id: str | None = None) -> Call[Token]:
+def rackspace_token(
+    auth: Mapping[str, Any],
+    *,
+    secrets: tuple[str, ...],
+    session_id: str | None = None,
+) -> Call[Token]:
     """POST /v2.0/tokens (Rackspace Identity v2.0, "Authenticate").
 
     Args:
         auth: What stands under `auth` in the body.
+        secrets: What no error may show.
         session_id: The session of a sign-in that goes on with its second factor.
     """
     return Call(
@@ -135,6 +142,7 @@ def rackspace_token(auth: Mapping[str, Any], *, session_id: str | None = None) -
         # The service documents both.
         ok=frozenset({200, 203}),
         read=_read_rackspace,
+        secrets=secrets,
     )
 
 
@@ -163,12 +171,18 @@ def _read_keystone(reply: Reply) -> Token:
     )
 
 
-def keystone_token(identity: Mapping[str, Any], scope: Mapping[str, Any] | None) -> Call[Token]:
+def keystone_token(
+    identity: Mapping[str, Any],
+    scope: Mapping[str, Any] | None,
+    *,
+    secrets: tuple[str, ...],
+) -> Call[Token]:
     """POST /v3/auth/tokens (Identity v3, "Authentication and token management").
 
     Args:
         identity: The methods, and what each needs.
         scope: The project, or `None` where the credentials bring their own.
+        secrets: What no error may show.
     """
     auth = {"identity": identity} if scope is None else {"identity": identity, "scope": scope}
     return Call(
@@ -177,6 +191,7 @@ def keystone_token(identity: Mapping[str, Any], scope: Mapping[str, Any] | None)
         body=_codec.dump({"auth": auth}),
         ok=frozenset({200, 201}),
         read=_read_keystone,
+        secrets=secrets,
     )
 
 

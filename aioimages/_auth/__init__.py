@@ -1,0 +1,1 @@
+"""Signing in: credentials, the catalog, and the one token that all calls of a client share."""

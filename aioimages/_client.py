@@ -1,0 +1,164 @@
+"""The client: where the parts are put together."""
+
+import ssl as _ssl
+from collections.abc import Sequence
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self
+
+from aioimages import _config, _http
+from aioimages._auth.credentials import Credentials, service_url
+from aioimages._auth.tokens import TokenSource
+from aioimages._bulk import Bulk
+from aioimages._calls.identity import INTERFACES
+from aioimages._dialect import dialect_named
+from aioimages._exchange import Exchange
+from aioimages._listing import count
+from aioimages._policy import PollPolicy, RetryPolicy, TimeoutPolicy
+from aioimages._resources.images import Images
+from aioimages._resources.members import Members
+from aioimages._resources.schemas import Schemas
+from aioimages._resources.tasks import Tasks
+from aioimages._session import Session
+from aioimages._waiting import Waiter
+
+__all__ = ["Client", "connect"]
+
+
+class Client:
+    """A cloud's images, for one account in one region.
+
+        async with Client(RackspaceApiKey("user", "key"), region="DFW") as client:
+            async for image in client.images.list():
+                print(image.name)
+
+    It signs in with the first call. It belongs to the event loop of that call, and any number of coroutines may share
+    it. Where `async with` does not fit, call `close()`.
+
+    Attributes:
+        images: Images, their tags and their states.
+        members: Whom images are shared with.
+        tasks: Imports and exports.
+        schemas: The JSON schemas of what the service knows.
+        bulk: Many at once.
+    """
+
+    images: Images
+    members: Members
+    tasks: Tasks
+    schemas: Schemas
+    bulk: Bulk
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        region: str | None = None,
+        interface: str = "public",
+        endpoint: str | None = None,
+        dialect: str | None = None,
+        session: _http.Session | None = None,
+        timeout: TimeoutPolicy | None = None,
+        retry: RetryPolicy | None = None,
+        poll: PollPolicy | None = None,
+        concurrency: int = 64,
+        cacert: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
+        insecure: bool = False,
+        ssl: _ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        trace_configs: Sequence[_http.TraceConfig] = (),
+        user_agent: str | None = None,
+    ) -> None:
+        """Make a client. Nothing is sent yet.
+
+        Args:
+            credentials: Who signs in.
+            region: The region, such as `DFW`; otherwise the user's own.
+            interface: Which endpoints of the catalog to use: `public`, `internal` (Rackspace's ServiceNet) or `admin`.
+            endpoint: The image service's URL, in place of the catalog's.
+            dialect: `rackspace` or `openstack`, where the credentials do not tell.
+            session: An aiohttp session whose connections to use. It stays yours; nothing else of it is used.
+            timeout: How long requests may take.
+            retry: How often requests are repeated.
+            poll: How often the state of work on the server is looked at.
+            concurrency: How many requests may be in flight.
+            cacert: A file of the certificate authorities to trust.
+            cert: A file of the client's own certificate.
+            key: A file of that certificate's key, where it is in another one.
+            insecure: Trust any server. Whoever sits on the wire then sees your token.
+            ssl: A context that says all this.
+            proxy: The URL of an HTTP proxy.
+            trust_env: Use the proxies that the environment's variables name.
+            trace_configs: aiohttp's own hooks.
+            user_agent: What to call your program; the library's name follows it.
+
+        Raises:
+            TypeError: An argument of the wrong type.
+            ValueError: An argument that cannot be.
+        """
+        if interface not in INTERFACES:
+            raise ValueError(f"interface is public, internal or admin, not {interface!r}")
+        if not hasattr(credentials, "sign_in"):
+            raise TypeError(f"credentials are such as RackspaceApiKey, not {type(credentials).__name__}")
+        if region is not None and (not isinstance(region, str) or not region.strip()):
+            raise ValueError(f"region is a name such as 'DFW', not {region!r}")
+        own_name = f"aioimages/{version('aioimages')}"
+        timeout = timeout or TimeoutPolicy()
+        self._http = _http.Http(
+            timeout=timeout,
+            tls=_http.TlsOptions(context=ssl, cacert=cacert, cert=cert, key=key, insecure=insecure),
+            proxy=proxy,
+            trust_env=trust_env,
+            trace_configs=trace_configs,
+            user_agent=f"{user_agent} {own_name}" if user_agent else own_name,
+            borrowed=session,
+        )
+        exchange = Exchange(self._http, retry or RetryPolicy(), timeout.call)
+        run = Session(
+            exchange,
+            TokenSource(credentials, exchange),
+            dialect=dialect_named(dialect) if dialect else credentials.dialect,
+            identity_url=credentials.identity_url,
+            endpoint=service_url("endpoint", endpoint) if endpoint else credentials.endpoint,
+            region=region,
+            interface=interface,
+            concurrency=count("concurrency", concurrency, least=1) or 1,
+        )
+        waiter = Waiter(run, poll or PollPolicy())
+        self.images = Images(run, waiter)
+        self.members = Members(run)
+        self.tasks = Tasks(run, waiter)
+        self.schemas = Schemas(run)
+        self.bulk = Bulk(run, self.tasks)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. Calls on their way end with `ClientClosedError`. Closing twice does no harm."""
+        await self._http.close()
+
+
+def connect(cloud: str | None = None, **overrides: Any) -> Client:
+    """Make a client of a cloud that `clouds.yaml`, `secure.yaml` and the `OS_*` variables describe.
+
+    Args:
+        cloud: A name in `clouds.yaml`; otherwise `OS_CLOUD`, the `OS_*` variables, or the only cloud of the file.
+        overrides: Options of `Client` that count more than what is configured.
+
+    Raises:
+        ConfigurationError: There is no such cloud, or what is said of it cannot work.
+    """
+    configured = _config.load(cloud)
+    return Client(configured.credentials, **{**configured.options, **overrides})

@@ -1,0 +1,138 @@
+"""A call, sent as often as its policy allows, until it has an answer that can be read or an error that is final."""
+
+import re
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import anyio
+import attrs
+
+from aioimages._call import Call, Replay, Reply
+from aioimages._errors import (
+    AioImagesError,
+    AmbiguousOutcomeError,
+    ConnectError,
+    PoolTimeoutError,
+    ProxyError,
+    RateLimitedError,
+    ServerError,
+    StatusError,
+    TlsError,
+    TransportError,
+    TransportTimeoutError,
+)
+from aioimages._fault import error_from
+from aioimages._http import Http
+from aioimages._models import Token
+from aioimages._policy import RetryPolicy
+
+__all__ = ["Exchange"]
+
+T = TypeVar("T")
+
+_NEVER_SENT: Final = (ConnectError, PoolTimeoutError, ProxyError, TlsError)
+_PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
+
+
+def _retry_after(call: Call[Any], error: BaseException) -> float | None:
+    """Judge whether a call may be repeated: `None` for no, otherwise the seconds that the server asked for."""
+    match error:
+        case ConnectError() | PoolTimeoutError():
+            return 0.0
+        case RateLimitedError():
+            return error.retry_after or 0.0
+        case TlsError() | ProxyError():
+            return None
+        case TransportError() if call.replay is Replay.SAFE:
+            return 0.0
+        case StatusError() if error.status in _PASSING_STATUSES and call.replay is Replay.SAFE:
+            return error.retry_after or 0.0
+    return None
+
+
+def _may_have_landed(error: AioImagesError) -> bool:
+    return isinstance(error, ServerError) or (isinstance(error, TransportError) and not isinstance(error, _NEVER_SENT))
+
+
+@attrs.define
+class _Attempts:
+    """What the tries of one call have come to so far."""
+
+    in_flight: bool = False
+    may_have_landed: bool = False
+
+
+class Exchange:
+    """Performs calls: sends, judges the answer, repeats what may be repeated."""
+
+    def __init__(self, http: Http, retry: RetryPolicy, call_seconds: float | None) -> None:
+        self._http = http
+        self._retry = retry
+        self._call_seconds = call_seconds
+
+    async def perform(self, call: Call[T], base: str, token: Token | None = None) -> T:
+        """Return what the call's answer says.
+
+        Args:
+            call: What to ask.
+            base: The URL of the service's versioned root.
+            token: The token to show.
+
+        Raises:
+            StatusError: The server refused, for the last time.
+            TransportError: No answer came, for the last time.
+            ProtocolError: The answer breaks the rules.
+            AmbiguousOutcomeError: The answer was lost, and the request may not be repeated.
+        """
+        attempts = _Attempts()
+        problem: AioImagesError
+        with anyio.move_on_after(self._call_seconds) as scope:
+            try:
+                return await self._retry.retrying(partial(_retry_after, call))(self._once, call, base, token, attempts)
+            except TransportError as error:
+                if call.replay is Replay.SAFE or isinstance(error, _NEVER_SENT):
+                    raise
+                problem = _ambiguous(call, str(error))
+                problem.__cause__ = error.__cause__
+        if scope.cancelled_caught:
+            problem = self._out_of_time(call, attempts)
+        raise problem
+
+    async def _once(self, call: Call[T], base: str, token: Token | None, attempts: _Attempts) -> T:
+        try:
+            attempts.in_flight = True
+            reply = await self._http.send(call, base, token)
+            attempts.in_flight = False
+            if reply.status in call.ok:
+                return call.read(reply)
+            if attempts.may_have_landed and reply.status in call.landed:
+                return await self._landed(call.landed[reply.status], base, token)
+            error = error_from(call, _without_secrets(reply, call, token))
+        except AioImagesError as caught:
+            error = caught
+        attempts.may_have_landed |= _may_have_landed(error)
+        raise error
+
+    async def _landed(self, told_by: "Call[T] | T", base: str, token: Token | None) -> T:
+        return await self.perform(told_by, base, token) if isinstance(told_by, Call) else told_by
+
+    def _out_of_time(self, call: Call[Any], attempts: _Attempts) -> AioImagesError:
+        what = f"no answer within {self._call_seconds:g} s ({call.method} {call.path})"
+        if attempts.in_flight and call.replay is Replay.AMBIGUOUS:
+            return _ambiguous(call, what)
+        error = TransportTimeoutError(what)
+        error.__cause__ = TimeoutError()
+        return error
+
+
+def _ambiguous(call: Call[Any], what: str) -> AmbiguousOutcomeError:
+    return AmbiguousOutcomeError(f"{call.method} {call.path} may or may not have been carried out: {what}")
+
+
+def _without_secrets(reply: Reply, call: Call[Any], token: Token | None) -> Reply:
+    """Blot out what a server may echo into its error page."""
+    secrets = [*call.secrets, *([token.value] if token else [])]
+    if not secrets:
+        return reply
+    pattern = re.compile(b"|".join(re.escape(secret.encode()) for secret in secrets))
+    return attrs.evolve(reply, body=pattern.sub(b"***", reply.body))

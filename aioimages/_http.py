@@ -1,0 +1,323 @@
+"""The transport: one request, one answer. The only module that knows the aiohttp client.
+
+aiohttp's own objects stay here: its errors hold the request's headers, and with them the token.
+"""
+
+import asyncio
+import ssl as _ssl
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import aiohttp
+import anyio.to_thread
+import attrs
+from yarl import URL
+
+from aioimages._call import Call, Reply
+from aioimages._errors import (
+    AioImagesError,
+    ClientClosedError,
+    ConfigurationError,
+    ConnectError,
+    PoolTimeoutError,
+    ProtocolError,
+    ProxyError,
+    TlsError,
+    TransportError,
+    TransportTimeoutError,
+)
+from aioimages._models import Token
+from aioimages._policy import TimeoutPolicy
+
+__all__ = ["Http", "Session", "TlsOptions", "TraceConfig"]
+
+# The aiohttp types that are part of the public face.
+Session = aiohttp.ClientSession
+TraceConfig = aiohttp.TraceConfig
+
+LARGEST_ANSWER_BYTES: Final = 64 * 2**20
+_PIECE_BYTES: Final = 2**18
+
+
+@attrs.frozen(kw_only=True)
+class TlsOptions:
+    """How a server proves who it is, and how we do."""
+
+    context: _ssl.SSLContext | None = None
+    cacert: str | None = None
+    cert: str | None = None
+    key: str | None = attrs.field(default=None, repr=False)
+    insecure: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.context is not None and not isinstance(self.context, _ssl.SSLContext):
+            raise TypeError(f"ssl is an ssl.SSLContext, not {type(self.context).__name__}")
+        if not isinstance(self.insecure, bool):
+            raise TypeError(f"insecure is a bool, not {type(self.insecure).__name__}")
+        files = (self.cacert, self.cert, self.key)
+        if self.context is not None and (self.insecure or any(files)):
+            raise ValueError("ssl already says it all: give cacert, cert, key and insecure without it")
+        if self.key is not None and self.cert is None:
+            raise ValueError("key is of no use without cert")
+        if self.insecure and self.cacert:
+            raise ValueError("insecure checks no certificate, so cacert is of no use with it")
+
+    async def resolve(self) -> _ssl.SSLContext | bool:
+        """Return what aiohttp wants, reading certificates in a worker thread."""
+        if self.context is not None:
+            return self.context
+        if self.cert is None and self.cacert is None:
+            return not self.insecure
+        return await anyio.to_thread.run_sync(self._load)
+
+    def _load(self) -> _ssl.SSLContext:
+        for path in filter(None, (self.cacert, self.cert, self.key)):
+            if not Path(path).is_file():
+                raise ConfigurationError(f"there is no certificate file {path}")
+        try:
+            context = _ssl.create_default_context(cafile=self.cacert)
+            if self.insecure:
+                context.check_hostname = False
+                context.verify_mode = _ssl.CERT_NONE
+            if self.cert is not None:
+                context.load_cert_chain(self.cert, self.key)
+        except (OSError, ValueError) as error:
+            problem = ConfigurationError(f"cacert, cert and key cannot be used: {error}")
+        else:
+            return context
+        raise problem
+
+
+def _without_hidden_retry(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
+    """Stop aiohttp from sending a request twice by itself: repeating is the session's decision."""
+    if not hasattr(session, "_retry_connection"):
+        raise RuntimeError(
+            "this aiohttp cannot be told not to repeat requests by itself; aioimages needs another version"
+        )
+    session._retry_connection = False  # noqa: SLF001  # aiohttp has no public switch
+    return session
+
+
+async def _note_queued(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx["queued"] = True
+
+
+async def _note_dequeued(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx["queued"] = False
+
+
+def _queue_watch() -> aiohttp.TraceConfig:
+    """Tell waiting for a connection of a borrowed pool from waiting for the server."""
+    watch = aiohttp.TraceConfig()
+    watch.on_connection_queued_start.append(_note_queued)
+    watch.on_connection_queued_end.append(_note_dequeued)
+    return watch
+
+
+class Http:
+    """Sends calls over one aiohttp session, which belongs to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        timeout: TimeoutPolicy,
+        tls: TlsOptions,
+        proxy: str | None,
+        trust_env: bool,
+        trace_configs: Iterable[aiohttp.TraceConfig],
+        user_agent: str,
+        borrowed: aiohttp.ClientSession | None,
+    ) -> None:
+        self._timeout = timeout
+        self._tls = tls
+        self._proxy = proxy
+        self._trust_env = trust_env
+        self._trace_configs = list(trace_configs)
+        self._user_agent = user_agent
+        self._borrowed = borrowed
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    async def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ClientClosedError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError("this client was used in another event loop; make one client for each loop")
+        if self._session is None:
+            self._loop = loop
+            async with self._opening:
+                if self._session is None:
+                    self._session = await self._new_session()
+        return self._session
+
+    async def _new_session(self) -> aiohttp.ClientSession:
+        connector: aiohttp.BaseConnector | None
+        traces = self._trace_configs
+        if self._borrowed is not None:
+            connector, pool_wait = self._borrowed.connector, self._timeout.connect
+            traces = [*traces, _queue_watch()]
+        else:
+            # The number of requests in flight is bounded before they come here.
+            connector, pool_wait = aiohttp.TCPConnector(limit=0, ssl=await self._tls.resolve()), None
+        session = aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=self._borrowed is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=self._trust_env,
+            trace_configs=traces,
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                connect=pool_wait,
+                sock_connect=self._timeout.connect,
+                sock_read=self._timeout.read,
+            ),
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": self._user_agent,
+            },
+        )
+        return _without_hidden_retry(session)
+
+    async def send(self, call: Call[Any], base: str, token: Token | None = None) -> Reply:
+        """Send a call to a service once, and return the whole answer whatever its status.
+
+        Args:
+            call: What to send.
+            base: The URL of the service's versioned root, without a slash at its end.
+            token: The token to show.
+
+        Raises:
+            TransportError: No usable answer came.
+            ProtocolError: The answer is no HTTP, is encoded though none was asked for, or is larger than 64 MiB.
+            ClientClosedError: The client was closed before the answer came.
+        """
+        session = await self._open()
+        trace: dict[str, bool] = {}
+        try:
+            async with session.request(
+                call.method,
+                _url(call, base),
+                headers=_headers(call, token),
+                data=call.body,
+                proxy=self._proxy,
+                allow_redirects=False,
+                trace_request_ctx=trace,
+            ) as response:
+                return Reply(
+                    response.status,
+                    {name.lower(): value for name, value in response.headers.items()},
+                    await _read(response),
+                    str(response.url),
+                )
+        except (TimeoutError, aiohttp.ClientError, OSError) as caught:
+            if self._closed:
+                problem: AioImagesError = ClientClosedError("the client was closed before the answer came")
+            else:
+                problem = _translated(caught, call, base, queued=trace.get("queued", False))
+        raise problem
+
+    async def close(self) -> None:
+        """Close the connections. Calls on their way end with `ClientClosedError`."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+
+def _url(call: Call[Any], base: str) -> URL:
+    url = f"{base}/{call.path}" if call.path else f"{base}/"
+    query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
+    return URL(url + query, encoded=True)
+
+
+def _headers(call: Call[Any], token: Token | None) -> dict[str, str]:
+    headers = dict(call.headers)
+    if call.body is not None:
+        headers.setdefault("Content-Type", "application/json")
+    if token is not None:
+        headers["X-Auth-Token"] = token.value
+    return headers
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        raise ProtocolError(
+            f"the answer from {response.url.path} is encoded as {encoding[:40]!r}, which was not asked for"
+        )
+    pieces = []
+    size = 0
+    while piece := await response.content.read(_PIECE_BYTES):
+        size += len(piece)
+        if size > LARGEST_ANSWER_BYTES:
+            raise ProtocolError(f"the answer from {response.url.path} is larger than {LARGEST_ANSWER_BYTES} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _translated(error: Exception, call: Call[Any], base: str, *, queued: bool) -> AioImagesError:
+    """Return our error for one of aiohttp's. Its cause, where it has one, is an error of Python's own."""
+    where = f"({call.method} {urlsplit(f'{base}/{call.path}').path})"
+    host = urlsplit(base).netloc.rpartition("@")[2]
+    if queued:
+        problem: AioImagesError = PoolTimeoutError(f"no connection of the pool became free in time {where}")
+        cause: Exception | None = TimeoutError()
+    else:
+        problem, cause = _before_sending(error, host, where) or _after_sending(error, host, where)
+    problem.__cause__ = cause
+    return problem
+
+
+def _before_sending(error: Exception, host: str, where: str) -> tuple[AioImagesError, Exception | None] | None:  # noqa: PLR0911  # a table
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return ConnectError(f"{host} did not accept a connection in time {where}"), TimeoutError()
+        case aiohttp.ClientProxyConnectionError():
+            cause = _detached(error.os_error)
+            return ProxyError(f"the proxy cannot be reached: {cause} {where}"), cause
+        case aiohttp.ClientHttpProxyError():
+            return ProxyError(f"the proxy answered {error.status} {where}"), None
+        case aiohttp.ClientConnectorCertificateError():
+            certificate_error = _detached(error.certificate_error)
+            return TlsError(
+                f"the certificate of {host} cannot be trusted: {certificate_error} {where}"
+            ), certificate_error
+        case aiohttp.ClientSSLError():
+            cause = _detached(error.os_error)
+            return TlsError(f"no secure connection to {host}: {cause} {where}"), cause
+        case aiohttp.ServerFingerprintMismatch():
+            return TlsError(f"the certificate of {host} is not the one that was asked for {where}"), None
+        case aiohttp.ClientConnectorError():
+            cause = _detached(error.os_error)
+            return ConnectError(f"{host} cannot be reached: {cause} {where}"), cause
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return ConfigurationError(f"{host!r} is not where a service can be"), None
+    return None
+
+
+def _after_sending(error: Exception, host: str, where: str) -> tuple[AioImagesError, Exception | None]:
+    match error:
+        case TimeoutError():
+            return TransportTimeoutError(f"{host} did not answer in time {where}"), TimeoutError()
+        case aiohttp.ClientResponseError():
+            return ProtocolError(f"the answer of {host} is no HTTP: {error.message[:200]!r} {where}"), None
+        case OSError():
+            cause = _detached(error)
+            return TransportError(f"the connection to {host} was lost: {cause} {where}"), cause
+    return TransportError(f"the connection to {host} was lost before the answer was complete {where}"), None
+
+
+def _detached(error: Exception) -> Exception:
+    """Return the same error without what aiohttp added, and without the frames that hold a request's headers."""
+    if isinstance(error, aiohttp.ClientError):
+        return OSError(*error.args[:2])
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -1,0 +1,131 @@
+"""Listings: lazy, page by page, the next page on its way while this one is being looked at."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from aioimages._call import Call
+from aioimages._errors import PaginationLoopError
+from aioimages._models import Page
+
+__all__ = ["Listing", "count"]
+
+T = TypeVar("T")
+
+Run = Callable[[Call[Page[T]]], Awaitable[Page[T]]]
+
+
+def count(name: str, value: int | None, *, least: int) -> int | None:
+    """Return a number that is `None` or large enough; otherwise raise, naming it."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is an int, not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name} is at least {least}, not {value}")
+    return value
+
+
+class Listing(Generic[T]):
+    """Items that the service lists, fetched as they are asked for.
+
+    Iterate over it with `async for`, as often as you like: each time asks anew. It ends when the service says so, never
+    by a short page, and gives each item once, also where images are added or deleted meanwhile.
+    """
+
+    def __init__(
+        self,
+        run: Run[T],
+        call: Call[Page[T]],
+        *,
+        key: Callable[[T], str],
+        page_size: int | None = None,
+        max_items: int | None = None,
+    ) -> None:
+        self._run = run
+        self._call = call
+        self._key = key
+        self._page_size = count("page_size", page_size, least=1)
+        self._max_items = count("max_items", max_items, least=0)
+
+    async def __aiter__(self) -> AsyncGenerator[T, None]:
+        async with aclosing(self._pages()) as pages:
+            async for page in pages:
+                for item in page:
+                    yield item
+
+    async def pages(self) -> AsyncGenerator[list[T], None]:
+        """Iterate over the items page by page, as the service cuts them."""
+        async with aclosing(self._pages()) as pages:
+            async for page in pages:
+                yield page
+
+    async def collect(self) -> list[T]:
+        """Return all items."""
+        return [item async for item in self]
+
+    async def first(self) -> T | None:
+        """Return the first item, or `None` where there is none."""
+        one = Listing(self._run, self._call, key=self._key, page_size=1, max_items=1)
+        async with aclosing(aiter(one)) as items:
+            return await anext(items, None)
+
+    def _page_call(self, marker: str | None) -> Call[Page[T]]:
+        # The original parameters, not those of the server's link: Glance drops repeated ones from it.
+        paging = [("limit", str(self._page_size))] if self._page_size else []
+        if marker is not None:
+            paging.append(("marker", marker))
+        return attrs.evolve(self._call, query=(*self._call.query, *paging))
+
+    async def _pages(self) -> AsyncGenerator[list[T], None]:
+        left = float("inf") if self._max_items is None else self._max_items
+        seen: set[str] = set()
+        markers: set[str] = set()
+        upcoming: asyncio.Future[Page[T]] | None = None
+        if not left:
+            return
+        try:
+            page = await self._run(self._page_call(None))
+            while True:
+                items = self._new_items(page, seen)[: int(min(left, len(page.items)))]
+                left -= len(items)
+                upcoming = self._next(page, markers) if left else None
+                if items:
+                    yield items
+                if upcoming is None:
+                    return
+                page = await upcoming
+        finally:
+            if upcoming is not None:
+                await _drop(upcoming)
+
+    def _new_items(self, page: Page[T], seen: set[str]) -> list[T]:
+        items = []
+        for item in page.items:
+            key = self._key(item)
+            if key not in seen:
+                seen.add(key)
+                items.append(item)
+        return items
+
+    def _next(self, page: Page[T], markers: set[str]) -> "asyncio.Future[Page[T]] | None":
+        marker = page.next_marker
+        if marker is None:
+            return None
+        if marker in markers:
+            raise PaginationLoopError(
+                f"the listing of {self._call.path} came back to marker {marker!r}: it would never end"
+            )
+        markers.add(marker)
+        return asyncio.ensure_future(self._run(self._page_call(marker)))
+
+
+async def _drop(upcoming: "asyncio.Future[Any]") -> None:
+    """Leave no request behind, and no error that nobody will see."""
+    upcoming.cancel()
+    await asyncio.wait([upcoming])
+    if not upcoming.cancelled():
+        upcoming.exception()

@@ -1,0 +1,82 @@
+"""One function over many keys, concurrently: an outcome for each, and one that fails does not stop the others."""
+
+import math
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from aioimages._models import Outcome
+
+__all__ = ["AsyncOutcomes", "fan_out"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+AsyncOutcomes = AsyncIterator[Outcome[K, V]]
+
+
+async def _one_by_one(keys: Iterable[K] | AsyncIterable[K]) -> AsyncGenerator[K, None]:
+    if isinstance(keys, AsyncIterable):
+        async for key in keys:
+            yield key
+    else:
+        for key in keys:
+            yield key
+
+
+async def _outcome(function: Callable[[K], Awaitable[V]], key: K) -> Outcome[K, V]:
+    try:
+        return Outcome(key=key, value=await function(key))
+    except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to this item
+        return Outcome(key=key, error=error)
+    except anyio.get_cancelled_exc_class():
+        if anyio.current_effective_deadline() == -math.inf:
+            raise
+        # Nobody cancelled us: the function awaited something that somebody else had cancelled.
+        return Outcome(key=key, error=RuntimeError("what the function waited for was cancelled"))
+
+
+@asynccontextmanager
+async def fan_out(
+    function: Callable[[K], Awaitable[V]],
+    keys: Iterable[K] | AsyncIterable[K],
+    *,
+    workers: int,
+) -> AsyncIterator[AsyncOutcomes[K, V]]:
+    """Apply a function to keys, so many at a time, and give the outcomes as they come.
+
+    Leaving the block cancels what is not done. Where outcomes are not taken, work goes on for twice `workers` items at
+    the most.
+    """
+    source = _one_by_one(keys)
+    turn = anyio.Lock()
+    send, receive = anyio.create_memory_object_stream[Outcome[K, V]](workers)
+
+    async def work(results: MemoryObjectSendStream[Outcome[K, V]]) -> None:
+        async with results:
+            while True:
+                async with turn:
+                    try:
+                        key = await anext(source)
+                    except StopAsyncIteration:
+                        return
+                await results.send(await _outcome(function, key))
+
+    problem: BaseException
+    try:
+        async with receive, anyio.create_task_group() as group:
+            async with send:
+                for _ in range(workers):
+                    group.start_soon(work, send.clone())
+            yield receive
+            group.cancel_scope.cancel()
+    except BaseExceptionGroup as errors:
+        problem = errors.exceptions[0]
+    else:
+        return
+    finally:
+        await source.aclose()
+    raise problem

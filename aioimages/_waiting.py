@@ -1,0 +1,157 @@
+"""Waiting for work that the service does by itself: tasks, and images on their way to a status."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Final, TypeVar
+
+import anyio
+
+from aioimages._calls import images, tasks
+from aioimages._dialect import Operation
+from aioimages._errors import (
+    NotFoundError,
+    TaskExpiredError,
+    TaskFailedError,
+    TaskTimeoutError,
+    TransferError,
+)
+from aioimages._models import Image, Task, TaskFailureCode
+from aioimages._outcomes import AsyncOutcomes, fan_out
+from aioimages._policy import UNSET, Clock, PollPolicy, Sleep, Unset, seconds
+from aioimages._session import Session
+
+__all__ = ["Waiter", "failure_of"]
+
+T = TypeVar("T")
+
+_CODE: Final = re.compile(r"^\s*(\d{3})\b|error code:?\s*'?(\d{3})\b", re.IGNORECASE)
+_CODES: Final = {str(code.value): code for code in TaskFailureCode}
+# A look that begins at the deadline is given this long to be answered.
+_LAST_LOOK_SECONDS: Final = 1.0
+_LOST: Final = frozenset({"killed", "deleted", "pending_delete"})
+
+
+def failure_of(task: Task) -> TaskFailedError:
+    """Return the error that a failed task stands for."""
+    found = _CODE.search(task.message or "")
+    code = _CODES.get(found[1] or found[2]) if found else None
+    reasons = [f"{code.value}: {code.explanation}" if code else None, task.message]
+    reason = "; ".join(filter(None, reasons)) or "the service does not say why"
+    return TaskFailedError(f"task {task.id} ({task.type}) failed: {reason}", task=task, code=code, reason=task.message)
+
+
+class Waiter:
+    """Looks at tasks and images until they are where they should be.
+
+    Looks go through the session, so that however many waits there are, only so many requests are in flight.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        policy: PollPolicy,
+        *,
+        clock: Clock = anyio.current_time,
+        sleep: Sleep = anyio.sleep,
+    ) -> None:
+        self._session = session
+        self._policy = policy
+        self._clock = clock
+        self._sleep = sleep
+
+    def timeout(self, timeout: float | Unset | None) -> float | None:
+        """Return the seconds that a wait may take: what the call says, or else the policy."""
+        return self._policy.timeout if timeout is UNSET else seconds("timeout", timeout)
+
+    async def task(self, task_id: str, timeout: float | None) -> Task:
+        """Return a task that has succeeded."""
+        seen: Task | None = None
+
+        async def look() -> Task:
+            nonlocal seen
+            try:
+                seen = await self._session.run(call)
+            except NotFoundError:
+                if seen is None:
+                    raise
+                expired = TaskExpiredError(f"task {task_id} was deleted while it was {seen.status}", task=seen)
+            else:
+                return seen
+            raise expired
+
+        call = tasks.get(task_id)
+        task = await self._until(look, lambda task: task.is_final, timeout)
+        if task is None or not task.is_final:
+            state = seen.status if seen else "not answered for"
+            raise TaskTimeoutError(f"task {task_id} is still {state} after {timeout:g} s", task=seen)
+        if task.status == "failure":
+            raise failure_of(task)
+        return task
+
+    def tasks(
+        self,
+        task_ids: Iterable[str],
+        timeout: float | None,
+    ) -> AbstractAsyncContextManager[AsyncOutcomes[str, Task]]:
+        """Wait for many tasks at once."""
+        if isinstance(task_ids, str):
+            raise TypeError("task_ids is several ids, not one str")
+        wanted = list(dict.fromkeys(task_ids))
+        for task_id in wanted:
+            tasks.get(task_id)
+
+        async def wait(task_id: str) -> Task:
+            return await self.task(task_id, timeout)
+
+        return fan_out(wait, wanted, workers=len(wanted))
+
+    async def image(self, image_id: str, status: str, timeout: float | None) -> Image:
+        """Return an image that has come to a status.
+
+        A failed import of Glance leaves no trace in the image, which goes back to `queued`: its tasks tell.
+        """
+        seen: Image | None = None
+
+        async def look() -> Image:
+            nonlocal seen
+            seen = await self._session.run(call)
+            if seen.status == "queued" != status:
+                await self._raise_failed_import(image_id)
+            return seen
+
+        def is_settled(image: Image) -> bool:
+            return image.status == status or image.status in _LOST
+
+        call = images.get(image_id)
+        image = await self._until(look, is_settled, timeout)
+        if image is None or not is_settled(image):
+            state = seen.status if seen else "not answered for"
+            raise TaskTimeoutError(f"image {image_id} is still {state}, not {status}, after {timeout:g} s")
+        if image.status != status:
+            raise TransferError(f"image {image_id} is {image.status} and will never be {status}")
+        return image
+
+    async def _raise_failed_import(self, image_id: str) -> None:
+        dialect = self._session.dialect
+        if Operation.IMAGE_TASKS not in dialect.operations:
+            return
+        done = await self._session.run(images.tasks(dialect, image_id))
+        newest = max(done, key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, default=None)
+        if newest is not None and newest.status == "failure":
+            raise failure_of(newest)
+
+    async def _until(
+        self,
+        look: Callable[[], Awaitable[T]],
+        is_done: Callable[[T], bool],
+        timeout: float | None,
+    ) -> T | None:
+        """Look until it is done or the time is over; return the last answer, or `None` where none came."""
+        start = self._clock()
+        deadline = float("inf") if timeout is None else start + timeout
+        poller = self._policy.polling(is_done, deadline=deadline, clock=self._clock, sleep=self._sleep)
+        with anyio.move_on_after(None if timeout is None else timeout + _LAST_LOOK_SECONDS):
+            await self._sleep(min(self._policy.delay(0), deadline - start))
+            return await poller(look)
+        return None
