@@ -93,6 +93,7 @@ _PLAIN: Final = {str, int, bool}
 @attrs.frozen
 class _Slot:
     name: str
+    kind: Any
     plain: type | None
     read: Callable[[Any, Any], Any]
 
@@ -100,7 +101,7 @@ class _Slot:
 def _slot_of(field: "attrs.Attribute[Any]") -> _Slot:
     kinds = [kind for kind in get_args(field.type) or (field.type,) if kind is not type(None)]
     kind = kinds[0] if len(kinds) == 1 else field.type
-    return _Slot(field.name, kind if kind in _PLAIN else None, _converter.get_structure_hook(kind))
+    return _Slot(field.name, kind, kind if kind in _PLAIN else None, _converter.get_structure_hook(kind))
 
 
 def _fields(cls: type) -> tuple["attrs.Attribute[Any]", ...]:
@@ -135,7 +136,7 @@ class _Structure(Generic[T]):
             raise _UnexpectedTypeError("dict", raw)
         try:
             return self._straight(raw)
-        except (ValueError, BaseValidationError):
+        except (ValueError, TypeError, AttributeError, BaseValidationError):
             needed = {
                 key: value
                 for key, value in raw.items()
@@ -152,7 +153,7 @@ class _Structure(Generic[T]):
             if slot is None:
                 rest[key] = value
             elif value is not None:
-                values[slot.name] = value if slot.plain is type(value) else slot.read(value, None)
+                values[slot.name] = value if slot.plain is type(value) else slot.read(value, slot.kind)
         if not values.keys() >= set(self._required.values()):
             raise ValueError("a required key is missing")
         if self._rest is not None:

@@ -109,6 +109,12 @@ def _refusal(error: StatusError, what: str) -> AuthenticationError:
     return AuthenticationError(f"{what} was not accepted: {error}")
 
 
+def _words(credentials: object) -> str:
+    """Return what people call such credentials: `Keystone password` for `KeystonePassword`."""
+    first, *rest = re.findall(r"[A-Z][a-z]+", type(credentials).__name__)
+    return " ".join([first, *(word.lower() for word in rest)])
+
+
 class _Rackspace:
     """What signing in to Rackspace Identity v2.0 has in common."""
 
@@ -123,6 +129,9 @@ class _Rackspace:
         """Where to sign in."""
         return self.auth_url
 
+    def _who(self) -> str:
+        return f"the {_words(self)} of {getattr(self, 'username', self.tenant_id)!r}"
+
     def _auth(self) -> tuple[Mapping[str, Any], str]:
         """Return what stands under `auth`, and the secret in it."""
         raise NotImplementedError
@@ -136,7 +145,7 @@ class _Rackspace:
             return await perform(call, self.auth_url)
         except StatusError as error:
             challenge = error.challenge
-            refusal = _refusal(error, str(self)) if error.status in {400, 401, 403, 404} else error
+            refusal = _refusal(error, self._who()) if error.status in {400, 401, 403, 404} else error
         session = re.search(r"OS-MF\s+sessionId='([^']+)'", challenge or "")
         if session is None:
             raise refusal
@@ -231,6 +240,10 @@ class _Keystone:
     def _scope(self) -> Mapping[str, Any] | None:
         return None
 
+    def _who(self) -> str:
+        owner = getattr(self, "username", None) or getattr(self, "id", None)
+        return f"the {_words(self)} of {owner!r}" if owner else f"the {_words(self)}"
+
     async def sign_in(self, perform: Perform) -> Token:
         """Get a token (Identity v3, "Authentication and token management")."""
         methods, secret = self._identity()
@@ -238,7 +251,7 @@ class _Keystone:
         try:
             return await perform(call, self.auth_url)
         except StatusError as error:
-            refusal = _refusal(error, str(self)) if error.status in {400, 401, 403, 404} else error
+            refusal = _refusal(error, self._who()) if error.status in {400, 401, 403, 404} else error
         raise refusal
 
 

@@ -17,6 +17,7 @@ worker_class = "gthread"
 threads = 12
 timeout = 120
 graceful_timeout = 2
+limit_request_line = 8190  # the default of 4094 refuses long lists of ids
 control_socket_disable = True
 
 
