@@ -1,6 +1,7 @@
 """What differs between Rackspace Cloud Images and OpenStack Images v2, as data."""
 
 import enum
+from collections.abc import Mapping
 
 import attrs
 
@@ -33,6 +34,8 @@ class Dialect:
             where `add` sets and overwrites alike.
         reserved_prefixes: How property names begin that users cannot set.
         import_properties: What an import task may say of the image, or `None` where anything goes.
+        garbles_tags_in_paths: Whether a tag beyond ASCII comes out wrong when it stands in a path.
+        import_defaults: What an import task says of the image where the caller does not.
         import_format: What `import_from_format` is when it is not given, or `None` where the task has no such input.
     """
 
@@ -47,6 +50,8 @@ class Dialect:
     replaced_attributes: frozenset[str]
     reserved_prefixes: tuple[str, ...]
     import_properties: frozenset[str] | None
+    garbles_tags_in_paths: bool
+    import_defaults: Mapping[str, str]
     import_format: str | None
 
 
@@ -78,6 +83,8 @@ RACKSPACE = Dialect(
     ),
     reserved_prefixes=("com.rackspace",),
     import_properties=frozenset({"name"}),
+    garbles_tags_in_paths=False,
+    import_defaults={},
     import_format=None,
 )
 
@@ -105,6 +112,9 @@ OPENSTACK = Dialect(
     replaced_attributes=frozenset(),
     reserved_prefixes=("os_glance",),
     import_properties=None,
+    garbles_tags_in_paths=True,
+    # Glance's task fails without a container format, and does not say so.
+    import_defaults={"container_format": "bare"},
     import_format="raw",
 )
 

@@ -23,6 +23,7 @@ __all__ = [
     "reactivate",
     "remove_tag",
     "supported",
+    "tag_fits_path",
     "tasks",
 ]
 
@@ -270,6 +271,11 @@ def tag_text(tag: Any) -> str:
 def delete(image_id: str) -> Call[None]:
     """DELETE /v2/images/{image_id} (Images v2, "Delete image")."""
     return _done("DELETE", image_path(image_id), landed={404: None})
+
+
+def tag_fits_path(dialect: Dialect, tag: str) -> bool:
+    """Say whether a tag can be added and removed by its path. Others are set with the image's `tags`."""
+    return "/" not in tag_text(tag) and (tag.isascii() or not dialect.garbles_tags_in_paths)
 
 
 def add_tag(image_id: str, tag: str) -> Call[None]:

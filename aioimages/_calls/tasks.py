@@ -73,7 +73,7 @@ def import_input(
         raise TypeError(f"import_from and name are str, not {type_name(import_from)} and {type_name(name)}")
     if not name.strip():
         raise ValueError("name is empty: an imported image needs one")
-    image_properties = {"name": name, **(properties or {})}
+    image_properties = {**dialect.import_defaults, "name": name, **(properties or {})}
     if dialect.import_properties is not None:
         return _cloud_files_import(dialect, import_from, image_properties, import_from_format)
     if not re.match(r"(?i)https?://[^/]", import_from):

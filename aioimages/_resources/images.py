@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 import anyio
 
 from aioimages._calls import images as calls
+from aioimages._errors import NotFoundError
 from aioimages._listing import Listing
 from aioimages._models import Image, Task
 from aioimages._policy import UNSET, Unset
@@ -182,6 +183,9 @@ class Images:
 
     async def add_tag(self, image_id: str, tag: str) -> None:
         """Give an image a tag of 1 to 255 characters (Images v2, "Add image tag")."""
+        if not calls.tag_fits_path(self._session.dialect, tag):
+            await self._change_tags(image_id, add=tag)
+            return
         call = calls.add_tag(image_id, tag)
         async with self._one_change_of(image_id):
             await self._session.run(call)
@@ -192,9 +196,25 @@ class Images:
         Raises:
             NotFoundError: The image does not have it.
         """
+        if not calls.tag_fits_path(self._session.dialect, tag):
+            await self._change_tags(image_id, remove=tag)
+            return
         call = calls.remove_tag(image_id, tag)
         async with self._one_change_of(image_id):
             await self._session.run(call)
+
+    async def _change_tags(self, image_id: str, *, add: str | None = None, remove: str | None = None) -> None:
+        async with self._one_change_of(image_id):
+            call = calls.get(image_id)
+            before = (await self._session.run(call)).tags
+            if remove is not None and remove not in before:
+                detail = f"image {image_id} has no tag {remove!r}"
+                raise NotFoundError(detail, status=404, method=call.method, url=call.path)
+            after = [tag for tag in before if tag != remove]
+            if add is not None and add not in before:
+                after.append(add)
+            operations = calls.patch_operations(self._session.dialect, {"tags": after}, ())
+            await self._session.run(calls.patch(image_id, operations))
 
     async def deactivate(self, image_id: str) -> None:
         """Keep an image's data from being read (Images v2, "Deactivate image"; OpenStack).

@@ -1,0 +1,71 @@
+"""Where the examples run: on the embedded cloud, or on yours.
+
+They use yours when `OS_CLOUD` or other `OS_*` variables name one. `IMAGE_ID` then says which image of yours to work on,
+`MEMBER_ID` whom to share it with, `IMPORT_FROM` what to import, and `CONTAINER` where to export to.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+
+from aioimages import Client, PollPolicy, RackspaceApiKey, connect
+from aioimages.demo.disks import disks
+from aioimages.emulator import Emulator
+
+POLL = PollPolicy(first=0.1)
+
+
+@attrs.frozen
+class Playground:
+    """A cloud to try things on: your account, a second account, and what there is to work with."""
+
+    client: Client
+    member: Client
+    image_id: str
+    member_id: str
+    import_from: str
+    container: str
+
+
+@asynccontextmanager
+async def embedded() -> AsyncIterator[Playground]:
+    """Start the embedded cloud, with two accounts, an image and a disk in it."""
+    async with Emulator() as cloud:
+        producer, consumer = (
+            Client(
+                RackspaceApiKey(account.username, account.api_key, auth_url=cloud.rackspace_auth_url),
+                region="DFW",
+                poll=POLL,
+            )
+            for account in (cloud.producer, cloud.consumer)
+        )
+        image_id = cloud.add_image(cloud.producer, region="DFW", name="web", status="active", os_distro="debian")
+        disk = next(disks(1))
+        cloud.put_object(cloud.producer, "disks/web.vhd", disk.data, region="DFW")
+        cloud.create_container(cloud.producer, "exports", region="DFW")
+        async with producer, consumer:
+            yield Playground(producer, consumer, image_id, cloud.consumer.tenant_id, "disks/web.vhd", "exports")
+
+
+@asynccontextmanager
+async def yours() -> AsyncIterator[Playground]:
+    """Use the cloud that the environment names."""
+    async with connect(poll=POLL) as client:
+        image_id, member_id, import_from, container = (
+            os.environ.get(name, "") for name in ("IMAGE_ID", "MEMBER_ID", "IMPORT_FROM", "CONTAINER")
+        )
+        yield Playground(client, client, image_id, member_id, import_from, container)
+
+
+def run(example: Callable[[Playground], Awaitable[None]]) -> None:
+    """Run an example on your cloud where the environment names one, and on the embedded cloud otherwise."""
+
+    async def main() -> None:
+        has_cloud = any(name.startswith("OS_") for name in os.environ)
+        async with yours() if has_cloud else embedded() as place:
+            await example(place)
+
+    asyncio.run(main())
