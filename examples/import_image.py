@@ -14,8 +14,7 @@ async def main(client: Client, import_from: str) -> None:
     except TaskFailedError as error:
         print(f"refused with code {error.code}: {error.reason}")
     else:
-        assert task.image_id is not None
-        print(await client.images.get(task.image_id))
+        print(f"imported as {task.image_id}")
 
 
 if __name__ == "__main__":
