@@ -103,5 +103,5 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def bench(session: nox.Session) -> None:
     """Measure the client beside bare aiohttp in one run, and print a table of ratios."""
-    session.install(".", *group("bench"))
+    session.install(".")
     session.run("python", "tests/bench/run.py", *session.posargs)
