@@ -1,7 +1,8 @@
 """Where the examples run: on the embedded cloud, or on yours.
 
 They use yours when `OS_CLOUD` or other `OS_*` variables name one. `IMAGE_ID` then says which image of yours to work on,
-`MEMBER_ID` whom to share it with, `IMPORT_FROM` what to import, and `CONTAINER` where to export to.
+`MEMBER_ID` whom to share it with, `MEMBER_CLOUD` how that account is called in `clouds.yaml`, `IMPORT_FROM` what to
+import, and `CONTAINER` where to export to.
 """
 
 import asyncio
@@ -53,11 +54,11 @@ async def embedded() -> AsyncIterator[Playground]:
 @asynccontextmanager
 async def yours() -> AsyncIterator[Playground]:
     """Use the cloud that the environment names."""
-    async with connect(poll=POLL) as client:
+    async with connect(poll=POLL) as client, connect(os.environ.get("MEMBER_CLOUD"), poll=POLL) as member:
         image_id, member_id, import_from, container = (
             os.environ.get(name, "") for name in ("IMAGE_ID", "MEMBER_ID", "IMPORT_FROM", "CONTAINER")
         )
-        yield Playground(client, client, image_id, member_id, import_from, container)
+        yield Playground(client, member, image_id, member_id, import_from, container)
 
 
 def run(example: Callable[[Playground], Awaitable[None]]) -> None:

@@ -106,7 +106,8 @@ async def on_emulator(count: int, display: Display) -> int:
                 ExportRequest(image_id, "exports") for image_id in image_ids[:5]
             ) as exports:
                 exported = [outcome.unwrap().export_location async for outcome in exports]
-            display.say("  " + "\n  ".join(map(str, exported)))
+            for location in exported:
+                display.say(f"  {location}")
             is_shared = await share(producer, consumer, cloud.consumer.tenant_id, image_ids[0], display)
         problems = wrong(outcomes, made)
         display.closing(
@@ -130,7 +131,8 @@ async def on_cloud(name: str, display: Display) -> int:
         display.images(f"the newest images of {name}", images)
         if images:
             image = await client.images.get(images[0].id)
-            display.say(f"{image!r}\n{dict(image.properties)}")
+            display.say(repr(image))
+            display.say(repr(dict(image.properties)))
         schema = await client.schemas.image()
     display.closing(
         {

@@ -15,6 +15,7 @@ from aioimages import Image
 
 __all__ = ["Display"]
 
+_PLAIN_WIDTH: Final = 120
 _STATUSES: Final = {"pending": "yellow", "processing": "cyan", "success": "green", "failure": "red"}
 
 
@@ -28,20 +29,23 @@ class Display:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
-        self._last = ""
+        if not self._console.is_terminal:
+            self._console.width = _PLAIN_WIDTH
 
     def say(self, line: str) -> None:
         """Print a line."""
-        self._console.print(line)
+        self._console.print(printable(line), soft_wrap=True)
 
     def images(self, title: str, images: Iterable[Image]) -> None:
         """Print images as a table."""
         table = Table(title=title, title_justify="left")
-        for heading in ("name", "status", "visibility", "size", "id"):
-            table.add_column(heading, justify="right" if heading == "size" else "left", no_wrap=heading == "id")
+        table.add_column("name", no_wrap=True, max_width=30)
+        for heading in ("status", "visibility", "id"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("bytes", justify="right", no_wrap=True)
         for image in images:
             size = "" if image.size is None else f"{image.size:,}"
-            table.add_row(printable(image.name), image.status, image.visibility, size, image.id)
+            table.add_row(printable(image.name), image.status, image.visibility, image.id, size)
         self._console.print(table)
 
     @contextmanager

@@ -1,0 +1,152 @@
+"""Faults on demand: what goes wrong, with which requests, how often."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+from aiohttp import web
+
+__all__ = ["Fault", "Faults"]
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Strike = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+
+@attrs.define(eq=False)
+class Fault:
+    """A fault, and how often it has struck.
+
+    Attributes:
+        method: The method of the requests that it strikes, or `None` for all.
+        path: A regular expression that is searched in their path, or `None` for all.
+        after: How many such requests it lets pass first.
+        times: How many it strikes after that; `None` is all.
+        hits: How many it has struck.
+    """
+
+    strike: Strike = attrs.field(repr=False)
+    method: str | None = None
+    path: str | None = None
+    times: int | None = 1
+    after: int = 0
+    hits: int = 0
+
+    def takes(self, request: web.Request) -> bool:
+        """Say whether it strikes this request, and count."""
+        if self.method not in {None, request.method}:
+            return False
+        if self.path is not None and not re.search(self.path, request.rel_url.raw_path):
+            return False
+        if self.times is not None and self.hits >= self.times:
+            return False
+        if self.after > 0:
+            self.after -= 1
+            return False
+        self.hits += 1
+        return True
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+class Faults:
+    """The faults that are in force. The first that takes a request has it.
+
+    All take `method`, `path` (a regular expression), `times` and `after`, and return the fault, whose `hits` tell that
+    it struck.
+    """
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+
+    def of(self, request: web.Request) -> Fault | None:
+        """Return the fault that strikes a request."""
+        return next((fault for fault in self._faults if fault.takes(request)), None)
+
+    def clear(self) -> None:
+        """Let everything go well again."""
+        self._faults.clear()
+
+    def _add(self, strike: Strike, which: Mapping[str, Any]) -> Fault:
+        fault = Fault(strike, **which)
+        self._faults.append(fault)
+        return fault
+
+    def status(
+        self,
+        status: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        **which: Any,
+    ) -> Fault:
+        """Answer with a status in place of handling the request."""
+
+        async def strike(_: web.Request, __: Handler) -> web.StreamResponse:
+            return web.Response(status=status, body=body, headers=headers)
+
+        return self._add(strike, which)
+
+    def body(self, body: bytes, *, status: int = 200, content_type: str = "text/html", **which: Any) -> Fault:
+        """Answer with a body in place of handling the request."""
+
+        async def strike(_: web.Request, __: Handler) -> web.StreamResponse:
+            return web.Response(status=status, body=body, content_type=content_type)
+
+        return self._add(strike, which)
+
+    def delay(self, seconds: float, **which: Any) -> Fault:
+        """Handle the request late."""
+
+        async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
+            await asyncio.sleep(seconds)
+            return await handler(request)
+
+        return self._add(strike, which)
+
+    def hang(self, **which: Any) -> Fault:
+        """Never answer."""
+
+        async def strike(_: web.Request, __: Handler) -> web.StreamResponse:
+            await asyncio.Event().wait()
+            raise AssertionError("nobody sets this event")
+
+        return self._add(strike, which)
+
+    def drop(self, **which: Any) -> Fault:
+        """Cut the connection before anything is done."""
+
+        async def strike(request: web.Request, _: Handler) -> web.StreamResponse:
+            _cut(request)
+            return web.Response(status=500)
+
+        return self._add(strike, which)
+
+    def drop_reply(self, **which: Any) -> Fault:
+        """Do what was asked, and cut the connection before the answer."""
+
+        async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
+            await handler(request)
+            _cut(request)
+            return web.Response(status=500)
+
+        return self._add(strike, which)
+
+    def truncate(self, length_bytes: int, **which: Any) -> Fault:
+        """Cut the connection after so many bytes of the answer's body."""
+
+        async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
+            whole = await handler(request)
+            body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b""
+            cut = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.content_type})
+            cut.content_length = len(body)
+            await cut.prepare(request)
+            await cut.write(body[:length_bytes])
+            _cut(request)
+            return cut
+
+        return self._add(strike, which)
