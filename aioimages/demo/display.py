@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
@@ -39,13 +40,13 @@ class Display:
     def images(self, title: str, images: Iterable[Image]) -> None:
         """Print images as a table."""
         table = Table(title=title, title_justify="left")
-        table.add_column("name", no_wrap=True, max_width=30)
-        for heading in ("status", "visibility", "id"):
-            table.add_column(heading, no_wrap=True)
-        table.add_column("bytes", justify="right", no_wrap=True)
+        table.add_column("name", no_wrap=True)
+        table.add_column("status", no_wrap=True, min_width=6)
+        table.add_column("size", no_wrap=True, min_width=9, justify="right")
+        table.add_column("id", no_wrap=True, min_width=36)
         for image in images:
-            size = "" if image.size is None else f"{image.size:,}"
-            table.add_row(printable(image.name), image.status, image.visibility, image.id, size)
+            size = "" if image.size is None else decimal(image.size)
+            table.add_row(printable(image.name), image.status, size, image.id)
         self._console.print(table)
 
     @contextmanager

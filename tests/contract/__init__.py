@@ -1,0 +1,1 @@
+"""One suite for every cloud: what the client does, and what users meet."""

@@ -1,0 +1,1 @@
+"""What needs a real cloud, and somebody else's client."""

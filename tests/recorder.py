@@ -1,0 +1,56 @@
+"""Which methods of the client's resources the tests have called."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from aioimages._resources.images import Images
+from aioimages._resources.members import Members
+from aioimages._resources.schemas import Schemas
+from aioimages._resources.tasks import Tasks
+
+__all__ = ["Recorder"]
+
+RESOURCES: dict[str, type] = {"images": Images, "members": Members, "schemas": Schemas, "tasks": Tasks}
+
+
+def _methods(resource: type) -> Iterable[tuple[str, Callable[..., Any]]]:
+    return [
+        (name, method)
+        for name, method in inspect.getmembers(resource, inspect.isfunction)
+        if not name.startswith("_")
+    ]
+
+
+class Recorder:
+    """Notes each call of a public method that a test makes; those which the client makes by itself do not count."""
+
+    def __init__(self) -> None:
+        self.offered = {f"{name}.{method}" for name, resource in RESOURCES.items() for method, _ in _methods(resource)}
+        self.called: set[str] = set()
+
+    def _noting(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def noted(*args: Any, **options: Any) -> Any:
+            caller = str(sys._getframe(1).f_globals.get("__name__"))
+            if not caller.startswith("aioimages."):
+                self.called.add(name)
+            return method(*args, **options)
+
+        return noted
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Note calls until the end of the block."""
+        originals = [(kind, name, method) for kind in RESOURCES.values() for name, method in _methods(kind)]
+        names = {kind: name for name, kind in RESOURCES.items()}
+        try:
+            for kind, name, method in originals:
+                setattr(kind, name, self._noting(f"{names[kind]}.{name}", method))
+            yield
+        finally:
+            for kind, name, method in originals:
+                setattr(kind, name, method)
