@@ -6,16 +6,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
-try:  # TEMPORARY
-    from aioimages.emulator import Account, Emulator
-except ImportError:
-    Account = Emulator = object
 from disks import NOT_A_DISK, RAW_DISK, fixed_vhd
 from real_cloud import RealCloud
 from watch import Watch
 from wire import Person, Wire
 
 from aioimages import Client, Image, KeystonePassword, PollPolicy, RackspaceApiKey, Task
+from aioimages.emulator import Account, Emulator
 
 __all__ = ["CLOUDS", "QUICK", "Site", "World", "emulated", "real"]
 
@@ -223,9 +220,7 @@ class World:
     def _plant(self, person: Person, data: bytes | None, attributes: dict[str, Any]) -> str:
         accounts = (self.emulator.producer, self.emulator.consumer, self.emulator.admin)
         account = next(account for account in accounts if account.username == person.username)
-        if data is not None:
-            attributes = {"size": len(data), **attributes}
-        return self.emulator.add_image(account, region=self.site.region, **attributes)
+        return self.emulator.add_image(account, region=self.site.region, data=data, **attributes)
 
     async def make_images(self, *names: str, **attributes: Any) -> list[Image]:
         """Make images one after the other."""

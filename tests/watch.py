@@ -1,11 +1,22 @@
 """What a client sends, seen from within, on any cloud."""
 
+import asyncio
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import aiohttp
 
-__all__ = ["Request", "Watch"]
+__all__ = ["Request", "Watch", "client_tasks"]
+
+
+def client_tasks() -> set[asyncio.Task[object]]:
+    """Return the asyncio tasks that run and are not those of a server in the same loop."""
+    return {task for task in asyncio.all_tasks() if not _serves(task)}
+
+
+def _serves(task: asyncio.Task[object]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and ("aioimages/emulator/" in code.co_filename or code.co_qualname == "RequestHandler.start")
 
 
 @dataclass(frozen=True)

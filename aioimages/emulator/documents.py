@@ -8,7 +8,7 @@ from aioimages.emulator.accounts import Account
 from aioimages.emulator.refusal import Refusal
 from aioimages.emulator.state import Region
 
-__all__ = ["BASE", "READ_ONLY", "check_attribute", "new_document", "shown"]
+__all__ = ["BASE", "READ_ONLY", "check_attribute", "new_document", "shown", "with_times"]
 
 BASE: Final[dict[str, Any]] = {
     "name": None,
@@ -53,13 +53,18 @@ def new_document(region: Region, image_id: str, owner: str | None, now: datetime
     return document
 
 
-def shown(region: Region, document: dict[str, Any]) -> dict[str, Any]:
-    """Return an image as the region's service shows it: Rackspace leaves out what was never set."""
-    image_id = document["id"]
-    visible = {
+def with_times(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with its times as the services write them."""
+    return {
         name: value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value
         for name, value in document.items()
     }
+
+
+def shown(region: Region, document: dict[str, Any]) -> dict[str, Any]:
+    """Return an image as the region's service shows it: Rackspace leaves out what was never set."""
+    image_id = document["id"]
+    visible = with_times(document)
     if region.is_rackspace:
         visible = {
             name: value

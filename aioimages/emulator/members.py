@@ -1,11 +1,11 @@
 """Images v2: whom images are shared with."""
 
-from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
 
 from aioimages.emulator.context import CONTEXT, json_answer, json_object
+from aioimages.emulator.documents import with_times
 from aioimages.emulator.images import visible_image
 from aioimages.emulator.refusal import Refusal
 from aioimages.emulator.state import StoredImage
@@ -15,20 +15,11 @@ __all__ = ["ROUTES"]
 _STATUSES: Final = ("accepted", "pending", "rejected")
 
 
-def _shown(member: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value
-        for name, value in member.items()
-    }
-
-
 def _shared_image(request: web.Request, action: str) -> StoredImage:
     """Return an image whose members may be changed by this account."""
     context = request[CONTEXT]
     image = visible_image(request)
     if not image.is_owned_by(context.account):
-        if context.region.is_rackspace:
-            raise Refusal(404, f"No image found with ID {image.id}")
         raise Refusal(403, f"Not allowed to {action} members for image {image.id}.")
     sharable = {"private"} if context.region.is_rackspace else {"shared"}
     if image.document["visibility"] not in sharable:
@@ -56,7 +47,7 @@ async def list_members(request: web.Request) -> web.Response:
     if not own and context.account.tenant_id not in image.members:
         raise Refusal(403, f"Not allowed to list members for image {image.id}.")
     members = [
-        _shown(member) for member_id, member in image.members.items() if own or member_id == context.account.tenant_id
+        with_times(member) for member_id, member in image.members.items() if own or member_id == context.account.tenant_id
     ]
     return json_answer({"members": members, "schema": "/v2/schemas/members"})
 
@@ -81,12 +72,12 @@ async def create_member(request: web.Request) -> web.Response:
         "updated_at": now,
         "schema": "/v2/schemas/member",
     }
-    return json_answer(_shown(image.members[member_id]))
+    return json_answer(with_times(image.members[member_id]))
 
 
 async def get_member(request: web.Request) -> web.Response:
     """GET /v2/images/{image_id}/members/{member_id}."""
-    return json_answer(_shown(_member(request, visible_image(request))))
+    return json_answer(with_times(_member(request, visible_image(request))))
 
 
 async def update_member(request: web.Request) -> web.Response:
@@ -100,7 +91,7 @@ async def update_member(request: web.Request) -> web.Response:
     if status not in _STATUSES:
         raise Refusal(400, f"Invalid status: {status}")
     member.update(status=status, updated_at=context.world.clock.moment())
-    return json_answer(_shown(member))
+    return json_answer(with_times(member))
 
 
 async def delete_member(request: web.Request) -> web.Response:

@@ -16,6 +16,7 @@ _RACKSPACE_STANDARD: Final = frozenset(
     {"name", "tags", "os_distro", "os_version", "protected", "container_format", "disk_format", "min_disk", "min_ram"}
     | {"ramdisk_id", "kernel_id"},
 )
+_FORMATS: Final = frozenset({"disk_format", "container_format"})
 
 
 @attrs.frozen
@@ -36,6 +37,8 @@ def patched(region: Region, account: Account, document: dict[str, Any], operatio
             _remove(result, operation.name)
         else:
             check_attribute(region, account, operation.name, operation.value)
+            if operation.name in _FORMATS and document["status"] != "queued" and not region.is_rackspace:
+                raise Refusal(403, f"Attribute {operation.name} can be only replaced for a queued image.")
             _set(region, result, operation)
     return result
 

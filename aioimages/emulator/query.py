@@ -170,7 +170,7 @@ class Order:
                 raise Refusal(400, f"Invalid sort direction: {direction}")
 
     def sorted(self, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return documents in order; what the keys do not tell apart is in the order of their ids, as created."""
+        """Return documents in order; what the keys do not tell apart is in the order of their ids."""
         result = sorted(documents, key=lambda document: str(document["id"]), reverse=self._terms[0][1] == "desc")
         for name, direction in reversed(self._terms):
             result.sort(key=lambda document: _comparable(document.get(name)), reverse=direction == "desc")

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from aioimages.emulator.context import CONTEXT, Context, json_answer, json_object
 from aioimages.emulator.data import fetched
+from aioimages.emulator.documents import with_times
 from aioimages.emulator.query import Order, page_link, page_size
 from aioimages.emulator.refusal import Refusal
 from aioimages.emulator.state import Region, World
@@ -58,8 +59,8 @@ class _Task:
         return "pending" if now < self.begins_at else "processing"
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 class TaskBoard:
@@ -157,7 +158,7 @@ class TaskBoard:
         return found
 
     def all(self, context: Context) -> list[dict[str, Any]]:
-        """Return the documents of all tasks that an account may see."""
+        """Return the documents of all tasks that an account may see, as they were made."""
         tasks = context.region.tasks.values()
         return [
             self.document(context.region, task)
@@ -175,7 +176,7 @@ class TaskBoard:
         return task.ends_at + self._world.settings.task_lifetime_seconds
 
     def document(self, region: Region, task: _Task) -> dict[str, Any]:
-        """Return a task as its service shows it."""
+        """Return a task as its service shows it, its times as such."""
         now = self._world.clock.now()
         status = task.status(now)
         changed = {"pending": task.created_at, "processing": task.begins_at}.get(status, task.ends_at)
@@ -211,13 +212,13 @@ class TaskBoard:
         kind, details = body.get("type"), body.get("input")
         check_input(context.region, kind, details)
         document = self.begin(context, str(kind), details if isinstance(details, dict) else {})
-        return json_answer(document, 201, Location=f"/v2/tasks/{document['id']}")
+        return json_answer(with_times(document), 201, Location=f"/v2/tasks/{document['id']}")
 
     async def get(self, request: web.Request) -> web.Response:
         """GET /v2/tasks/{task_id}."""
         context = request[CONTEXT]
         self._check_role(context)
-        return json_answer(self.document(context.region, self.find(context, request.match_info["task_id"])))
+        return json_answer(with_times(self.document(context.region, self.find(context, request.match_info["task_id"]))))
 
     async def list(self, request: web.Request) -> web.Response:
         """GET /v2/tasks."""
@@ -237,7 +238,7 @@ class TaskBoard:
             found = found[[task["id"] for task in found].index(marker) + 1 :]
         page = [task for task in found if all(task[name] == value for name, value in filters.items())][:size]
         hidden = {"input", "result", "message", "request_id", "user_id"}
-        entries = [{name: value for name, value in task.items() if name not in hidden} for task in page]
+        entries = [with_times({name: value for name, value in task.items() if name not in hidden}) for task in page]
         answer = {"tasks": entries, "first": page_link("/v2/tasks", query), "schema": "/v2/schemas/tasks"}
         if page and len(page) == size:
             answer["next"] = page_link("/v2/tasks", query, page[-1]["id"])

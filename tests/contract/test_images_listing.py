@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from clouds import World
+from watch import client_tasks
 
 from aioimages import Image
 
@@ -102,14 +103,14 @@ async def test_listing_asks_anew(world: World) -> None:
 async def test_leaving_a_listing_early(world: World) -> None:
     """Leaving a listing in the middle leaves no request and no asyncio task behind."""
     await world.make_images(*"abcdef")
-    before = asyncio.all_tasks()
+    before = client_tasks()
     async for _ in world.producer.images.list(page_size=1):
         break
     await asyncio.sleep(0.1)
     sent = len(world.watch.requests)
     await asyncio.sleep(0.2)
     assert sent == len(world.watch.requests)
-    assert before == asyncio.all_tasks()
+    assert before == client_tasks()
 
 
 async def test_repeated_tags_over_pages(world: World) -> None:

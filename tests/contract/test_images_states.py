@@ -6,6 +6,7 @@ import uuid
 import anyio
 import pytest
 from clouds import World
+from watch import client_tasks
 
 from aioimages import (
     ForbiddenError,
@@ -212,13 +213,13 @@ async def test_impossible_timeout(world: World, timeout: float) -> None:
 async def test_cancelled_wait(world: World) -> None:
     """A cancelled wait leaves neither an asyncio task nor a request behind."""
     image = await world.make_image()
-    before = asyncio.all_tasks()
+    before = client_tasks()
     waiting = asyncio.create_task(world.producer.images.wait(image.id))
     await asyncio.sleep(0.3)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert before == asyncio.all_tasks()
+    assert before == client_tasks()
     sent = len(world.watch.requests)
     await asyncio.sleep(0.3)
     assert sent == len(world.watch.requests)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import anyio
 import pytest
 from clouds import World
+from watch import client_tasks
 
 from aioimages import (
     NotFoundError,
@@ -176,11 +177,11 @@ async def test_as_completed_in_the_order_of_their_ends(world: World) -> None:
 async def test_leaving_as_completed_early(world: World) -> None:
     """Leaving the block ends the waiting: no asyncio task and no request stays behind."""
     ids = [(await world.import_disk(str(number))).id for number in range(3)]
-    before = asyncio.all_tasks()
+    before = client_tasks()
     async with world.importer.tasks.as_completed(ids) as outcomes:
         async for _ in outcomes:
             break
-    assert before == asyncio.all_tasks()
+    assert before == client_tasks()
     sent = len(world.watch.requests)
     await asyncio.sleep(0.3)
     assert sent == len(world.watch.requests)
@@ -197,13 +198,13 @@ async def test_error_inside_as_completed(world: World) -> None:
 async def test_cancelled_wait(world: World) -> None:
     """A cancelled wait leaves neither an asyncio task nor a request behind, and the task goes on."""
     task = await world.import_disk()
-    before = asyncio.all_tasks()
+    before = client_tasks()
     waiting = asyncio.create_task(world.importer.tasks.wait(task.id))
     await asyncio.sleep(0.05)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert before == asyncio.all_tasks()
+    assert before == client_tasks()
     sent = len(world.watch.requests)
     await asyncio.sleep(0.3)
     assert sent == len(world.watch.requests)
@@ -213,13 +214,13 @@ async def test_cancelled_wait(world: World) -> None:
 async def test_cancelled_wait_for_many(world: World) -> None:
     """A cancelled wait for many leaves nothing behind either."""
     ids = [(await world.import_disk(str(number))).id for number in range(3)]
-    before = asyncio.all_tasks()
+    before = client_tasks()
     waiting = asyncio.create_task(world.importer.tasks.wait_all(ids))
     await asyncio.sleep(0.05)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert before == asyncio.all_tasks()
+    assert before == client_tasks()
     assert all(outcome.ok for outcome in await world.importer.tasks.wait_all(ids, timeout=30))
 
 
