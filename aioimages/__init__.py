@@ -3,8 +3,8 @@
 from aioimages import Client, RackspaceApiKey
 
 async with Client(RackspaceApiKey("user", "key"), region="DFW") as client:
-async for image in client.images.list():
-print(image.name)
+    async for image in client.images.list():
+        print(image.name)
 """
 
 from aioimages._auth.credentials import (

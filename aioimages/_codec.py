@@ -5,12 +5,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Final, Generic, TypeVar, get_args
+from types import GenericAlias
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import attrs
 import orjson
 from cattrs import BaseValidationError, Converter, transform_error
+from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, override
 
 from aioimages._call import Reply
@@ -74,6 +76,18 @@ def _read_tuple(value: Any, _: object = None) -> tuple[Any, ...]:
     return tuple(_strictly(list, value))
 
 
+def _is_sequence(kind: Any) -> bool:
+    return get_origin(kind) in (list, tuple)
+
+
+def _sequence_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    # cattrs by itself takes whatever can be iterated over: an object's keys, a string's letters.
+    items: Any = GenericAlias(list, get_args(kind)[:1])
+    read = list_structure_factory(items, converter)
+    make: Any = get_origin(kind)
+    return lambda value, _: make(read(_strictly(list, value), kind))
+
+
 def _read_message(value: str) -> str | None:
     # Rackspace says "None" where it has nothing to say.
     return None if value in {"", "None"} else value
@@ -84,6 +98,7 @@ for _type in (str, int, bool):
     _converter.register_structure_hook(_type, partial(_strictly, _type))
 _converter.register_structure_hook(float, _read_float)
 _converter.register_structure_hook(datetime, _read_moment)
+_converter.register_structure_hook_factory(_is_sequence, _sequence_hook)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _read_tuple_of_str)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[Any, ...], _read_tuple)
 

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from disks import NOT_A_DISK, RAW_DISK, fixed_vhd
 from real_cloud import RealCloud
@@ -92,9 +92,9 @@ class _Real:
     """A real Keystone and Glance."""
 
     dialect = "openstack"
-    emulator = None
 
     def __init__(self, cloud: RealCloud) -> None:
+        self.emulator: Emulator | None = None
         self._cloud = cloud
         self.auth_url = cloud.auth_url
         self.region = cloud.region
@@ -163,7 +163,7 @@ class World:
             self.client(self.credentials(person)) for person in (site.producer, site.consumer, site.admin)
         )
 
-    async def __aenter__(self) -> "World":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -184,9 +184,7 @@ class World:
         """Return what somebody usually signs in with."""
         if self.dialect == "rackspace":
             return RackspaceApiKey(person.username, person.api_key, auth_url=self.site.auth_url)
-        return KeystonePassword(
-            self.site.auth_url, person.username, person.password, project_name=person.project_name
-        )
+        return KeystonePassword(self.site.auth_url, person.username, person.password, project_name=person.project_name)
 
     def client(self, credentials: Any, **options: Any) -> Client:
         """Make a client that is closed at the end, and whose requests are watched."""

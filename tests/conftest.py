@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _holds(item: pytest.Item) -> bool:
-    name = getattr(item, "callspec").params.get("cloud_name") if hasattr(item, "callspec") else None
+    name = item.callspec.params.get("cloud_name") if hasattr(item, "callspec") else None
     if name is None:
         return True
     dialects = item.get_closest_marker("dialects")

@@ -19,9 +19,7 @@ RESOURCES: dict[str, type] = {"images": Images, "members": Members, "schemas": S
 
 def _methods(resource: type) -> Iterable[tuple[str, Callable[..., Any]]]:
     return [
-        (name, method)
-        for name, method in inspect.getmembers(resource, inspect.isfunction)
-        if not name.startswith("_")
+        (name, method) for name, method in inspect.getmembers(resource, inspect.isfunction) if not name.startswith("_")
     ]
 
 

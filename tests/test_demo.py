@@ -9,10 +9,10 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-def demo(*arguments: str, **options: str) -> "subprocess.CompletedProcess[str]":
+def demo(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
     """Run the demo, without a terminal."""
     command = [sys.executable, "-W", "error", "-m", "aioimages.demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, cwd=cwd)
 
 
 def test_demo_imports_fifty_disks() -> None:
@@ -27,7 +27,7 @@ def test_demo_imports_fifty_disks() -> None:
 
 def test_demo_needs_a_cloud_that_there_is(tmp_path: Path) -> None:
     """A cloud that is not configured ends with a sentence, not with a traceback."""
-    ran = demo("--cloud", "nowhere", cwd=str(tmp_path))  # type: ignore[arg-type]
+    ran = demo("--cloud", "nowhere", cwd=tmp_path)
 
     assert ran.returncode == 1
     assert ran.stderr.startswith("ConfigurationError: ")

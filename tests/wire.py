@@ -42,9 +42,7 @@ class Wire:
         scope = {"project": {"id": person.project_id}}
         async with (
             aiohttp.ClientSession() as session,
-            session.post(
-                f"{auth_url}/auth/tokens", json={"auth": {"identity": identity, "scope": scope}}
-            ) as answer,
+            session.post(f"{auth_url}/auth/tokens", json={"auth": {"identity": identity, "scope": scope}}) as answer,
         ):
             answer.raise_for_status()
             catalog = (await answer.json())["token"]["catalog"]

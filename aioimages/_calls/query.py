@@ -159,6 +159,8 @@ def _property(dialect: Dialect, name: str, value: str) -> tuple[str, str]:
 def _strings(name: str, value: str | Iterable[str] | None) -> list[str]:
     if value is None:
         return []
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{name} is a str or several, not {type(value).__name__}")
     found = [value] if isinstance(value, str) else list(value)
     for item in found:
         if not isinstance(item, str):

@@ -47,7 +47,9 @@ async def list_members(request: web.Request) -> web.Response:
     if not own and context.account.tenant_id not in image.members:
         raise Refusal(403, f"Not allowed to list members for image {image.id}.")
     members = [
-        with_times(member) for member_id, member in image.members.items() if own or member_id == context.account.tenant_id
+        with_times(member)
+        for member_id, member in image.members.items()
+        if own or member_id == context.account.tenant_id
     ]
     return json_answer({"members": members, "schema": "/v2/schemas/members"})
 

@@ -41,7 +41,7 @@ async def test_map_over_a_listing(world: World) -> None:
     async with world.producer.bulk.map(world.producer.images.delete, ids(), concurrency=2) as outcomes:
         done = [outcome async for outcome in outcomes]
     assert {image.id for image in images} == {outcome.key for outcome in done if outcome.ok}
-    assert [] == await world.producer.images.list().collect()
+    assert await world.producer.images.list().collect() == []
 
 
 async def test_map_is_bounded(world: World) -> None:
@@ -59,7 +59,7 @@ async def test_map_is_bounded(world: World) -> None:
     async with world.producer.bulk.map(work, range(200), concurrency=7) as outcomes:
         values = [outcome.value async for outcome in outcomes]
     assert sorted(values, key=int) == [number * 2 for number in range(200)]  # type: ignore[arg-type]
-    assert 7 == peak
+    assert peak == 7
 
 
 async def test_leaving_early(world: World) -> None:
@@ -71,7 +71,7 @@ async def test_leaving_early(world: World) -> None:
         return key
 
     async with world.producer.bulk.map(work, range(100), concurrency=10) as outcomes:
-        assert 0 == (await anext(outcomes)).value
+        assert (await anext(outcomes)).value == 0
     assert before == client_tasks()
 
 
@@ -84,13 +84,11 @@ async def test_what_is_not_several(world: World, keys: object) -> None:
 
 async def test_import_images(world: World) -> None:
     """Disks are imported concurrently, and each outcome has the task, or why it failed."""
-    requests = [
-        ImportRequest(world.import_source(good=number != 3), f"disk-{number}") for number in range(6)
-    ]
+    requests = [ImportRequest(world.import_source(good=number != 3), f"disk-{number}") for number in range(6)]
     async with world.importer.bulk.import_images(requests, timeout=120) as outcomes:
         done = {outcome.key.name: outcome async for outcome in outcomes}
     assert {request.name for request in requests} == done.keys()
-    assert ["disk-3"] == [name for name, outcome in done.items() if not outcome.ok]
+    assert [name for name, outcome in done.items() if not outcome.ok] == ["disk-3"]
     assert isinstance(done["disk-3"].error, TaskFailedError)
     for name, outcome in done.items():
         if outcome.ok:
@@ -101,8 +99,8 @@ async def test_import_of_nothing(world: World) -> None:
     """No disks are no outcomes, and no request."""
     world.watch.clear()
     async with world.importer.bulk.import_images([]) as outcomes:
-        assert [] == [outcome async for outcome in outcomes]
-    assert [] == world.watch.requests
+        assert [outcome async for outcome in outcomes] == []
+    assert world.watch.requests == []
 
 
 async def test_requests_of_another_kind(world: World) -> None:
@@ -151,7 +149,7 @@ async def test_a_thousand_imports(world: World) -> None:
         for outcome in done
         if not outcome.ok
     }
-    assert 1000 == world.emulator.count("POST", "/tasks$")
+    assert world.emulator.count("POST", "/tasks$") == 1000
     assert world.emulator.peak_in_flight <= 64
     listed = await client.images.list(page_size=100).collect()
     assert {outcome.key.name for outcome in done if outcome.ok} == {image.name for image in listed}

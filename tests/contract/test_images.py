@@ -26,11 +26,11 @@ async def test_create(world: World) -> None:
         protected=False,
         hidden=False,
     )
-    assert ("web", "qcow2", "bare") == (image.name, image.disk_format, image.container_format)
-    assert ("queued", "private") == (image.status, image.visibility)
+    assert (image.name, image.disk_format, image.container_format) == ("web", "qcow2", "bare")
+    assert (image.status, image.visibility) == ("queued", "private")
     assert {"blue", "green"} == set(image.tags)
-    assert {"os_distro": "ubuntu", "team/lead": "Zoë"} == image.properties
-    assert (10, 512, False, False) == (image.min_disk, image.min_ram, image.protected, image.hidden)
+    assert image.properties == {"os_distro": "ubuntu", "team/lead": "Zoë"}
+    assert (image.min_disk, image.min_ram, image.protected, image.hidden) == (10, 512, False, False)
     assert (None, None, world.site.producer.project_id) == (image.size, image.checksum, image.owner)
     assert image == await world.producer.images.get(image.id)
 
@@ -39,7 +39,7 @@ async def test_create(world: World) -> None:
 async def test_create_with_nothing(world: World) -> None:
     """An image can be made without saying anything of it."""
     image = await world.producer.images.create()
-    assert ("queued", None, None) == (image.status, image.name, image.disk_format)
+    assert (image.status, image.name, image.disk_format) == ("queued", None, None)
 
 
 @pytest.mark.dialects("openstack")
@@ -64,7 +64,7 @@ async def test_create_public_without_the_right(world: World) -> None:
     """An account that may not publish images is refused, and no image is left behind."""
     with pytest.raises(ForbiddenError):
         await world.producer.images.create(name="public", visibility="public")
-    assert [] == await world.producer.images.list(name="public").collect()
+    assert await world.producer.images.list(name="public").collect() == []
 
 
 @pytest.mark.dialects("rackspace")
@@ -72,7 +72,7 @@ async def test_create_on_rackspace(world: World) -> None:
     """Rackspace makes no images this way: that is said before any request, with what there is instead."""
     with pytest.raises(UnsupportedOperationError, match="lacks creating images"):
         await world.producer.images.create(name="web")
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_get(world: World) -> None:
@@ -94,9 +94,9 @@ async def test_get(world: World) -> None:
 async def test_get_with_data(world: World) -> None:
     """An image with data says its sizes, its hashes and where it is kept."""
     image = await world.make_image(data=b"hello world")
-    assert ("active", 11, 11) == (image.status, image.size, image.virtual_size)
-    assert "5eb63bbbe01eeed093cb22bb8f5acdc3" == image.checksum
-    assert "sha512" == image.os_hash_algo
+    assert (image.status, image.size, image.virtual_size) == ("active", 11, 11)
+    assert image.checksum == "5eb63bbbe01eeed093cb22bb8f5acdc3"
+    assert image.os_hash_algo == "sha512"
     assert (image.os_hash_value or "").startswith("309ecc489c12d6eb4cc40f50c902f2b4d0ed77ee511a7c7a9bcd3ca86d4cd86f")
     assert image.stores
 
@@ -106,7 +106,7 @@ async def test_get_unknown(world: World) -> None:
     missing = str(uuid.uuid4())
     with pytest.raises(NotFoundError) as caught:
         await world.producer.images.get(missing)
-    assert (404, "GET") == (caught.value.status, caught.value.method)
+    assert (caught.value.status, caught.value.method) == (404, "GET")
     assert missing in caught.value.detail
     assert f"/v2/images/{missing}" in str(caught.value)
     assert caught.value.request_id
@@ -132,7 +132,7 @@ async def test_delete(world: World) -> None:
     await world.producer.images.delete(image.id)
     with pytest.raises(NotFoundError):
         await world.producer.images.get(image.id)
-    assert [] == await world.producer.images.list(name=image.name).collect()
+    assert await world.producer.images.list(name=image.name).collect() == []
 
 
 async def test_delete_twice(world: World) -> None:

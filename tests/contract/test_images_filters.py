@@ -19,7 +19,9 @@ async def _names(world: World, **filters: Any) -> list[str | None]:
     return sorted([image.name async for image in world.producer.images.list(**filters)], key=str)
 
 
-@pytest.mark.parametrize("name", ["web", "ünï", "a b", "a,b", "100%", "a&b=c", "a+b", 'say "hi"', "a:b", "in:a", "a:b,c"])
+@pytest.mark.parametrize(
+    "name", ["web", "ünï", "a b", "a,b", "100%", "a&b=c", "a+b", 'say "hi"', "a:b", "in:a", "a:b,c"]
+)
 async def test_name(world: World, name: str) -> None:
     """An image is found by its whole name, whatever is in it."""
     await world.make_images(name, "other", "a", "b")
@@ -30,34 +32,34 @@ async def test_name(world: World, name: str) -> None:
 async def test_name_in(world: World) -> None:
     """`in_` finds any of several names, also with commas, colons and blanks in them."""
     await world.make_images("a", "b,c", "d:e", "f g", "other")
-    assert ["a", "b,c", "d:e", "f g"] == await _names(world, name=in_("a", "b,c", "d:e", "f g", "missing"))
+    assert await _names(world, name=in_("a", "b,c", "d:e", "f g", "missing")) == ["a", "b,c", "d:e", "f g"]
 
 
 @openstack
 async def test_id(world: World) -> None:
     """An image is found by its id."""
     image, _ = await world.make_images("a", "b")
-    assert ["a"] == await _names(world, id=image.id)
+    assert await _names(world, id=image.id) == ["a"]
 
 
 @openstack
 async def test_id_in(world: World) -> None:
     """`in_` finds any of several ids."""
     first, second, _ = await world.make_images("a", "b", "c")
-    assert ["a", "b"] == await _names(world, id=in_(first.id, second.id))
+    assert await _names(world, id=in_(first.id, second.id)) == ["a", "b"]
 
 
 async def test_status(world: World) -> None:
     """Images are found by what has become of them."""
     await world.make_image("ready", data=b"data")
     await _make_queued(world, "waiting")
-    assert ["ready"] == await _names(world, status="active")
-    assert ["waiting"] == await _names(world, status="queued")
-    assert [] == await _names(world, status="killed")
+    assert await _names(world, status="active") == ["ready"]
+    assert await _names(world, status="queued") == ["waiting"]
+    assert await _names(world, status="killed") == []
 
 
 async def _make_queued(world: World, name: str) -> Image:
-    options = {"status": "queued"} if world.dialect == "rackspace" else {}
+    options: dict[str, Any] = {"status": "queued"} if world.dialect == "rackspace" else {}
     return await world.make_image(name, **options)
 
 
@@ -66,8 +68,8 @@ async def test_status_in(world: World) -> None:
     """`in_` finds any of several statuses."""
     await world.make_image("ready", data=b"data")
     await world.make_image("waiting")
-    assert ["ready", "waiting"] == await _names(world, status=in_("active", "queued"))
-    assert ["waiting"] == await _names(world, status=in_("queued", "saving"))
+    assert await _names(world, status=in_("active", "queued")) == ["ready", "waiting"]
+    assert await _names(world, status=in_("queued", "saving")) == ["waiting"]
 
 
 @openstack
@@ -83,8 +85,8 @@ async def test_visibility_public(world: World) -> None:
     """Public images are found apart from one's own."""
     await world.make_image("everybody's", owner=world.site.admin, visibility="public")
     await world.make_image("mine")
-    assert ["everybody's"] == await _names(world, visibility="public")
-    assert ["everybody's", "mine"] == await _names(world)
+    assert await _names(world, visibility="public") == ["everybody's"]
+    assert await _names(world) == ["everybody's", "mine"]
 
 
 @rackspace
@@ -92,7 +94,7 @@ async def test_visibility_private(world: World) -> None:
     """One's own images are found apart from the public ones."""
     await world.make_image("everybody's", owner=world.site.admin, visibility="public")
     await world.make_image("mine", visibility="private")
-    assert ["mine"] == await _names(world, visibility="private")
+    assert await _names(world, visibility="private") == ["mine"]
 
 
 @openstack
@@ -100,8 +102,8 @@ async def test_visibility_all(world: World) -> None:
     """`all` brings in what others have put up for the community."""
     await world.make_image("theirs", owner=world.site.consumer, visibility="community")
     await world.make_image("mine")
-    assert ["mine"] == await _names(world)
-    assert ["mine", "theirs"] == await _names(world, visibility="all")
+    assert await _names(world) == ["mine"]
+    assert await _names(world, visibility="all") == ["mine", "theirs"]
 
 
 async def _share_three(world: World) -> None:
@@ -125,7 +127,7 @@ async def test_member_status(world: World, status: str) -> None:
 async def test_visibility_shared(world: World) -> None:
     """A consumer who asks for shared images gets those that it has accepted."""
     await _share_three(world)
-    assert ["accepted"] == [image.name async for image in world.consumer.images.list(visibility="shared")]
+    assert [image.name async for image in world.consumer.images.list(visibility="shared")] == ["accepted"]
 
 
 async def test_owner(world: World) -> None:
@@ -133,8 +135,8 @@ async def test_owner(world: World) -> None:
     await _share_three(world)
     await world.make_image("own", owner=world.site.consumer)
     owner = world.site.producer.project_id
-    assert ["accepted"] == [image.name async for image in world.consumer.images.list(owner=owner)]
-    assert ["own"] == [image.name async for image in world.consumer.images.list(owner=world.site.consumer.project_id)]
+    assert [image.name async for image in world.consumer.images.list(owner=owner)] == ["accepted"]
+    assert [image.name async for image in world.consumer.images.list(owner=world.site.consumer.project_id)] == ["own"]
 
 
 async def test_tag(world: World) -> None:
@@ -142,16 +144,16 @@ async def test_tag(world: World) -> None:
     await world.make_image("a", tags=["red", "blue"])
     await world.make_image("b", tags=["blue"])
     await world.make_image("c")
-    assert ["a", "b"] == await _names(world, tag="blue")
-    assert ["a"] == await _names(world, tag=["red"])
+    assert await _names(world, tag="blue") == ["a", "b"]
+    assert await _names(world, tag=["red"]) == ["a"]
 
 
 async def test_several_tags(world: World) -> None:
     """Of several tags an image must have all."""
     await world.make_image("a", tags=["red", "blue", "green"])
     await world.make_image("b", tags=["blue"])
-    assert ["a"] == await _names(world, tag=["blue", "red"])
-    assert [] == await _names(world, tag=["blue", "yellow"])
+    assert await _names(world, tag=["blue", "red"]) == ["a"]
+    assert await _names(world, tag=["blue", "yellow"]) == []
 
 
 @pytest.mark.parametrize("tag", ["two words", "grün", "50%", "a:b", "a,b", "a+b", "x&y=z", "a/b"])
@@ -159,16 +161,16 @@ async def test_unusual_tag(world: World, tag: str) -> None:
     """A tag is found whatever is in it."""
     await world.make_image("tagged", tags=[tag])
     await world.make_image("other", tags=["two", "a", "b"])
-    assert ["tagged"] == await _names(world, tag=tag)
+    assert await _names(world, tag=tag) == ["tagged"]
 
 
 async def test_sizes(world: World) -> None:
     """Images are found by how large they are, in bytes, both ends included."""
     for size in (10, 20, 30):
         await world.make_image(str(size), data=b"x" * size)
-    assert ["20", "30"] == await _names(world, size_min=20)
-    assert ["10", "20"] == await _names(world, size_max=20)
-    assert ["20"] == await _names(world, size_min=11, size_max=29)
+    assert await _names(world, size_min=20) == ["20", "30"]
+    assert await _names(world, size_max=20) == ["10", "20"]
+    assert await _names(world, size_min=11, size_max=29) == ["20"]
 
 
 @openstack
@@ -176,8 +178,8 @@ async def test_protected(world: World) -> None:
     """Images are found by whether they can be deleted."""
     await world.make_image("kept", protected=True)
     await world.make_image("other")
-    assert ["kept"] == await _names(world, protected=True)
-    assert ["other"] == await _names(world, protected=False)
+    assert await _names(world, protected=True) == ["kept"]
+    assert await _names(world, protected=False) == ["other"]
 
 
 @openstack
@@ -186,9 +188,9 @@ async def test_hidden(world: World, name: str) -> None:
     """Hidden images are listed only where they are asked for, by the wire's name or the model's."""
     await world.make_image("secret", hidden=True)
     await world.make_image("other")
-    assert ["other"] == await _names(world)
-    assert ["secret"] == await _names(world, **{name: True})
-    assert ["other"] == await _names(world, **{name: False})
+    assert await _names(world) == ["other"]
+    assert await _names(world, **{name: True}) == ["secret"]
+    assert await _names(world, **{name: False}) == ["other"]
 
 
 @openstack
@@ -197,10 +199,10 @@ async def test_formats(world: World) -> None:
     await world.make_image("a", disk_format="raw", container_format="bare")
     await world.make_image("b", disk_format="qcow2", container_format="ovf")
     await world.make_image("c", disk_format="vhd", container_format="docker")
-    assert ["b"] == await _names(world, disk_format="qcow2")
-    assert ["a", "c"] == await _names(world, disk_format=in_("raw", "vhd"))
-    assert ["c"] == await _names(world, container_format="docker")
-    assert ["a", "b"] == await _names(world, container_format=in_("bare", "ovf"))
+    assert await _names(world, disk_format="qcow2") == ["b"]
+    assert await _names(world, disk_format=in_("raw", "vhd")) == ["a", "c"]
+    assert await _names(world, container_format="docker") == ["c"]
+    assert await _names(world, container_format=in_("bare", "ovf")) == ["a", "b"]
 
 
 @openstack
@@ -209,7 +211,7 @@ async def test_hash(world: World, attribute: str) -> None:
     """An image is found by the hash of its data."""
     image = await world.make_image("a", data=b"one")
     await world.make_image("b", data=b"another")
-    assert ["a"] == await _names(world, **{attribute: getattr(image, attribute)})
+    assert await _names(world, **{attribute: getattr(image, attribute)}) == ["a"]
 
 
 @openstack
@@ -217,8 +219,8 @@ async def test_hash_algorithm(world: World) -> None:
     """Images are found by the algorithm of their hash."""
     await world.make_image("a", data=b"one")
     await world.make_image("b")
-    assert ["a"] == await _names(world, os_hash_algo="sha512")
-    assert [] == await _names(world, os_hash_algo="md5")
+    assert await _names(world, os_hash_algo="sha512") == ["a"]
+    assert await _names(world, os_hash_algo="md5") == []
 
 
 FAR = timedelta(days=1)
@@ -255,15 +257,15 @@ async def test_time_with_an_offset(world: World) -> None:
     image = await world.make_image("a")
     assert image.created_at is not None
     east = (image.created_at - timedelta(hours=1)).astimezone(datetime.strptime("+0530", "%z").tzinfo)
-    assert ["a"] == await _names(world, created_at=gt(east))
-    assert [] == await _names(world, created_at=lt(east))
+    assert await _names(world, created_at=gt(east)) == ["a"]
+    assert await _names(world, created_at=lt(east)) == []
 
 
 @openstack
 async def test_time_without_an_operator(world: World) -> None:
     """A moment without an operator is that moment."""
     await world.make_image("a")
-    assert [] == await _names(world, created_at=NOW - FAR)
+    assert await _names(world, created_at=NOW - FAR) == []
 
 
 @openstack
@@ -272,10 +274,10 @@ async def test_custom_property(world: World, value: str) -> None:
     """Images are found by their own properties, whatever the value."""
     await world.make_image("a", properties={"os_distro": value, "team": "red"})
     await world.make_image("b", properties={"os_distro": "arch", "team": "red"})
-    assert ["a"] == await _names(world, properties={"os_distro": value})
-    assert ["a"] == await _names(world, properties={"os_distro": value, "team": "red"})
-    assert ["a", "b"] == await _names(world, properties={"team": "red"})
-    assert [] == await _names(world, properties={"os_distro": value, "team": "blue"})
+    assert await _names(world, properties={"os_distro": value}) == ["a"]
+    assert await _names(world, properties={"os_distro": value, "team": "red"}) == ["a"]
+    assert await _names(world, properties={"team": "red"}) == ["a", "b"]
+    assert await _names(world, properties={"os_distro": value, "team": "blue"}) == []
 
 
 @openstack
@@ -284,7 +286,7 @@ async def test_custom_property_with_an_unusual_name(world: World, name: str) -> 
     """A property is found whatever it is called."""
     await world.make_image("a", properties={name: "x"})
     await world.make_image("b")
-    assert ["a"] == await _names(world, properties={name: "x"})
+    assert await _names(world, properties={name: "x"}) == ["a"]
 
 
 async def test_filters_together(world: World) -> None:
@@ -292,13 +294,13 @@ async def test_filters_together(world: World) -> None:
     await world.make_image("web", tags=["red"], data=b"x" * 10)
     await world.make_image("web", tags=["red"], data=b"x" * 90)
     await world.make_image("web", tags=["blue"], data=b"x" * 10)
-    assert 1 == len(await _names(world, name="web", tag="red", size_max=50, status="active"))
+    assert len(await _names(world, name="web", tag="red", size_max=50, status="active")) == 1
 
 
 async def test_none_is_no_filter(world: World) -> None:
     """A filter that is `None` does not filter."""
     await world.make_image("web")
-    assert ["web"] == await _names(world, name=None, status=None, tag=None, properties=None)
+    assert await _names(world, name=None, status=None, tag=None, properties=None) == ["web"]
 
 
 @rackspace
@@ -321,4 +323,4 @@ async def test_what_rackspace_lacks(world: World, filters: dict[str, Any], named
     """A filter, operator or order that Rackspace lacks is refused at once, and named."""
     with pytest.raises(ValueError, match=named):
         world.producer.images.list(**filters)
-    assert [] == world.watch.requests
+    assert world.watch.requests == []

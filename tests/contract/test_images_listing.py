@@ -23,8 +23,8 @@ async def test_collect(world: World) -> None:
 
 async def test_nothing_to_list(world: World) -> None:
     """A listing without images is empty."""
-    assert [] == await world.producer.images.list(name="nothing").collect()
-    assert [] == [page async for page in world.producer.images.list(name="nothing").pages()]
+    assert await world.producer.images.list(name="nothing").collect() == []
+    assert [page async for page in world.producer.images.list(name="nothing").pages()] == []
     assert await world.producer.images.list(name="nothing").first() is None
 
 
@@ -45,13 +45,13 @@ async def test_images_in_listings_are_whole(world: World) -> None:
 async def test_pages(world: World) -> None:
     """Pages are as long as was asked for, and the last one has the rest."""
     await world.make_images(*"abcde")
-    assert [2, 2, 1] == [len(page) async for page in world.producer.images.list(page_size=2).pages()]
+    assert [len(page) async for page in world.producer.images.list(page_size=2).pages()] == [2, 2, 1]
 
 
 async def test_pages_that_end_with_the_images(world: World) -> None:
     """Where the last page is full there is no empty one after it."""
     await world.make_images(*"abcd")
-    assert [2, 2] == [len(page) async for page in world.producer.images.list(page_size=2).pages()]
+    assert [len(page) async for page in world.producer.images.list(page_size=2).pages()] == [2, 2]
 
 
 async def test_page_size_is_what_is_asked_for_on_the_wire(world: World) -> None:
@@ -78,9 +78,9 @@ async def test_first(world: World) -> None:
     world.watch.clear()
     first = await world.producer.images.list(sort="name:asc").first()
     assert first is not None
-    assert "a" == first.name
-    assert ["limit=1"] == [
-        part for request in world.watch.to("/images") for part in request.query.split("&") if "limit" in part
+    assert first.name == "a"
+    assert [part for request in world.watch.to("/images") for part in request.query.split("&") if "limit" in part] == [
+        "limit=1"
     ]
 
 
@@ -88,7 +88,7 @@ async def test_listing_is_lazy(world: World) -> None:
     """Making a listing sends nothing."""
     world.producer.images.list(name="x", page_size=2)
     await asyncio.sleep(0.05)
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_listing_asks_anew(world: World) -> None:
@@ -97,7 +97,7 @@ async def test_listing_asks_anew(world: World) -> None:
     listing = world.producer.images.list()
     before = await listing.collect()
     await world.make_image("b")
-    assert (1, 2) == (len(before), len(await listing.collect()))
+    assert (len(before), len(await listing.collect())) == (1, 2)
 
 
 async def test_leaving_a_listing_early(world: World) -> None:

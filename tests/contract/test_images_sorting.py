@@ -18,9 +18,7 @@ async def _three(world: World) -> list[Image]:
     # Formats whose data Glance does not look into.
     for name, disk, size in (("b", "raw", 30), ("a", "aki", 10), ("c", "ari", 20)):
         container = "bare" if disk == "raw" else disk
-        made.append(
-            await world.make_image(name, disk_format=disk, container_format=container, data=b"x" * size)
-        )
+        made.append(await world.make_image(name, disk_format=disk, container_format=container, data=b"x" * size))
     return made
 
 
@@ -86,4 +84,4 @@ async def test_unknown_order(world: World, sort: str) -> None:
     """An order that there is not is refused at once."""
     with pytest.raises(ValueError, match="sort"):
         world.producer.images.list(sort=sort)
-    assert [] == world.watch.requests
+    assert world.watch.requests == []

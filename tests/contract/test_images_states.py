@@ -48,10 +48,10 @@ async def test_deactivate_and_reactivate(world: World) -> None:
     image = await world.make_image(data=b"data")
     for _ in range(2):
         await world.producer.images.deactivate(image.id)
-        assert "deactivated" == (await world.producer.images.get(image.id)).status
+        assert (await world.producer.images.get(image.id)).status == "deactivated"
     for _ in range(2):
         await world.producer.images.reactivate(image.id)
-        assert "active" == (await world.producer.images.get(image.id)).status
+        assert (await world.producer.images.get(image.id)).status == "active"
 
 
 @openstack
@@ -80,7 +80,7 @@ async def test_what_rackspace_lacks(world: World, name: str) -> None:
     """What Rackspace does not have is refused before any request, by name."""
     with pytest.raises(UnsupportedOperationError, match="Rackspace Cloud Images lacks"):
         await getattr(world.producer.images, name)("some-id")
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 @openstack
@@ -100,7 +100,7 @@ async def test_tasks_of_an_import(world: World) -> None:
 async def test_tasks_of_an_image_without_any(world: World) -> None:
     """An image that nothing was done with has no tasks."""
     image = await world.make_image()
-    assert [] == await world.producer.images.tasks(image.id)
+    assert await world.producer.images.tasks(image.id) == []
 
 
 @openstack
@@ -133,7 +133,7 @@ async def test_wait_for_a_failed_import(world: World) -> None:
     assert caught.value.code is None
     assert caught.value.reason
     assert caught.value.reason in str(caught.value)
-    assert "queued" == (await world.producer.images.get(image_id)).status
+    assert (await world.producer.images.get(image_id)).status == "queued"
 
 
 @openstack
@@ -144,7 +144,7 @@ async def test_wait_for_a_second_import(world: World) -> None:
         await world.producer.images.wait(image_id, timeout=30)
     wire = await world.site.wire(world.site.producer)
     await wire.start_import(image_id, world.import_source())
-    assert "active" == (await world.producer.images.wait(image_id, timeout=30)).status
+    assert (await world.producer.images.wait(image_id, timeout=30)).status == "active"
 
 
 async def test_wait_for_what_is_there(world: World) -> None:
@@ -165,7 +165,7 @@ async def test_wait_for_another_status(world: World) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(deactivate_soon)
         waited = await world.producer.images.wait(image.id, status="deactivated", timeout=10)
-    assert "deactivated" == waited.status
+    assert waited.status == "deactivated"
 
 
 @openstack
@@ -206,7 +206,7 @@ async def test_impossible_timeout(world: World, timeout: float) -> None:
     """A time-out that cannot be is refused before any request."""
     with pytest.raises(ValueError, match="timeout"):
         await world.producer.images.wait("some-id", timeout=timeout)
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 @openstack

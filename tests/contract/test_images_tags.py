@@ -73,4 +73,4 @@ async def test_impossible_tag(world: World, tag: str) -> None:
         await world.producer.images.add_tag(image.id, tag)
     with pytest.raises(ValueError, match="a tag has 1 to 255 characters"):
         await world.producer.images.remove_tag(image.id, tag)
-    assert [] == world.watch.requests
+    assert world.watch.requests == []

@@ -32,7 +32,7 @@ rackspace = pytest.mark.dialects("rackspace")
 )
 async def test_attribute(world: World, name: str, value: Any) -> None:
     """An attribute takes its new value, in the answer and afterwards."""
-    options = {"status": "queued"} if world.dialect == "rackspace" else {}
+    options: dict[str, Any] = {"status": "queued"} if world.dialect == "rackspace" else {}
     image = await world.make_image(tags=["old"], **options)
     changed = await world.producer.images.update(image.id, {name: value})
     expected = set(value) if name == "tags" else value
@@ -71,15 +71,15 @@ async def test_property_again(world: World) -> None:
     """A property that the image has is overwritten."""
     image = await world.make_image(properties={"team": "red", "other": "kept"})
     changed = await world.producer.images.update(image.id, {"team": "blue"})
-    assert {"team": "blue", "other": "kept"} == {name: changed.properties[name] for name in ("team", "other")}
+    assert {name: changed.properties[name] for name in ("team", "other")} == {"team": "blue", "other": "kept"}
 
 
 @pytest.mark.parametrize("name", ["~/.ssh/", "a/b", "~0", "~1", "two words", "schlüssel", "a.b:c", '"quoted"', "a%2Fb"])
 async def test_property_with_an_unusual_name(world: World, name: str) -> None:
     """A property can be set, overwritten and removed whatever it is called."""
     image = await world.make_image()
-    assert "1" == (await world.producer.images.update(image.id, {name: "1"})).properties[name]
-    assert "2" == (await world.producer.images.update(image.id, {name: "2"})).properties[name]
+    assert (await world.producer.images.update(image.id, {name: "1"})).properties[name] == "1"
+    assert (await world.producer.images.update(image.id, {name: "2"})).properties[name] == "2"
     assert name not in (await world.producer.images.update(image.id, {}, remove=[name])).properties
 
 
@@ -106,9 +106,9 @@ async def test_everything_in_one_request(world: World) -> None:
     world.watch.clear()
     changes = {"name": "new", "tags": ["x"], "a": "9", "new": "n", "min_disk": 3}
     changed = await world.producer.images.update(image.id, changes, remove=["b"])
-    assert ("new", ("x",), 3) == (changed.name, changed.tags, changed.min_disk)
-    assert {"a": "9", "new": "n"} == {name: value for name, value in changed.properties.items() if name in "abnew"}
-    assert 1 == sum(request.method == "PATCH" for request in world.watch.requests)
+    assert (changed.name, changed.tags, changed.min_disk) == ("new", ("x",), 3)
+    assert {name: value for name, value in changed.properties.items() if name in "abnew"} == {"a": "9", "new": "n"}
+    assert sum(request.method == "PATCH" for request in world.watch.requests) == 1
 
 
 async def test_remove_a_missing_property(world: World) -> None:
@@ -116,7 +116,7 @@ async def test_remove_a_missing_property(world: World) -> None:
     image = await world.make_image("old")
     with pytest.raises(ConflictError, match="missing"):
         await world.producer.images.update(image.id, {"name": "new"}, remove=["missing"])
-    assert "old" == (await world.producer.images.get(image.id)).name
+    assert (await world.producer.images.get(image.id)).name == "old"
 
 
 async def test_concurrent_updates(world: World) -> None:
@@ -140,7 +140,7 @@ async def test_concurrent_changes_of_all_kinds(world: World) -> None:
         world.producer.images.add_tag(image.id, "two"),
     )
     changed = await world.producer.images.get(image.id)
-    assert ("yes", "yes") == (changed.properties["updated"], changed.properties["patched"])
+    assert (changed.properties["updated"], changed.properties["patched"]) == ("yes", "yes")
     assert {"one", "two", "grün"} == set(changed.tags)
 
 
@@ -196,7 +196,7 @@ async def test_rackspaces_own_properties(world: World) -> None:
     world.watch.clear()
     with pytest.raises(ValueError, match=r"com\.rackspace"):
         await world.producer.images.update(image.id, {"com.rackspace__1__options": "1"})
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_patch(world: World) -> None:
@@ -209,9 +209,10 @@ async def test_patch(world: World) -> None:
         {"op": "add", "path": "/c~1d~0e", "value": "3"},
     ]
     changed = await world.producer.images.patch(image.id, operations)
-    assert "new" == changed.name
-    assert {"a": "9", "c/d~e": "3"} == {
-        name: value for name, value in changed.properties.items() if name in {"a", "b", "c/d~e"}
+    assert changed.name == "new"
+    assert {name: value for name, value in changed.properties.items() if name in {"a", "b", "c/d~e"}} == {
+        "a": "9",
+        "c/d~e": "3",
     }
 
 
@@ -243,4 +244,4 @@ async def test_patch_is_all_or_nothing(world: World) -> None:
     operations = [{"op": "replace", "path": "/name", "value": "new"}, {"op": "remove", "path": "/missing"}]
     with pytest.raises(StatusError):
         await world.producer.images.patch(image.id, operations)
-    assert "old" == (await world.producer.images.get(image.id)).name
+    assert (await world.producer.images.get(image.id)).name == "old"

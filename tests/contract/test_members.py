@@ -1,6 +1,7 @@
 """`client.members`: sharing an image, and what its consumer makes of it."""
 
 import uuid
+from typing import Any
 
 import pytest
 from clouds import World
@@ -18,7 +19,7 @@ async def shared(world: World) -> Image:
     return image
 
 
-async def _sees(world: World, image: Image, **filters: str) -> bool:
+async def _sees(world: World, image: Image, **filters: Any) -> bool:
     return image.id in [found.id async for found in world.consumer.images.list(**filters)]
 
 
@@ -35,7 +36,7 @@ async def test_create_twice(world: World, shared: Image) -> None:
     """Sharing an image with the same account again is a conflict, and changes nothing."""
     with pytest.raises(ConflictError):
         await world.producer.members.create(shared.id, world.site.consumer.project_id)
-    assert 1 == len(await world.producer.members.list(shared.id).collect())
+    assert len(await world.producer.members.list(shared.id).collect()) == 1
 
 
 async def test_create_for_an_unknown_image(world: World) -> None:
@@ -78,7 +79,7 @@ async def test_list(world: World, shared: Image) -> None:
 async def test_list_of_an_image_without_members(world: World) -> None:
     """An image that is shared with nobody has no members."""
     image = await world.make_image()
-    assert [] == await world.producer.members.list(image.id).collect()
+    assert await world.producer.members.list(image.id).collect() == []
 
 
 async def test_list_as_a_member(world: World, shared: Image) -> None:
@@ -107,7 +108,7 @@ async def test_get(world: World, shared: Image) -> None:
     seen_by_owner = await world.producer.members.get(shared.id, consumer)
     seen_by_itself = await world.consumer.members.get(shared.id, consumer)
     assert seen_by_owner == seen_by_itself
-    assert "pending" == seen_by_owner.status
+    assert seen_by_owner.status == "pending"
 
 
 async def test_get_unknown(world: World, shared: Image) -> None:
@@ -151,7 +152,7 @@ async def test_update_to_an_unknown_status(world: World, shared: Image) -> None:
     world.watch.clear()
     with pytest.raises(ValueError, match="accepted, pending or rejected"):
         await world.consumer.members.update(shared.id, world.site.consumer.project_id, "maybe")
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_consumer_sees_an_image_when_it_has_accepted_it(world: World, shared: Image) -> None:
@@ -169,7 +170,7 @@ async def test_consumer_cannot_change_what_it_was_given(world: World, shared: Im
         await world.consumer.images.update(shared.id, {"name": "mine"})
     with pytest.raises(ForbiddenError):
         await world.consumer.images.delete(shared.id)
-    assert "shared" == (await world.producer.images.get(shared.id)).name
+    assert (await world.producer.images.get(shared.id)).name == "shared"
 
 
 async def test_delete(world: World, shared: Image) -> None:
@@ -177,7 +178,7 @@ async def test_delete(world: World, shared: Image) -> None:
     consumer = world.site.consumer.project_id
     await world.consumer.members.update(shared.id, consumer, "accepted")
     await world.producer.members.delete(shared.id, consumer)
-    assert [] == await world.producer.members.list(shared.id).collect()
+    assert await world.producer.members.list(shared.id).collect() == []
     assert not await _sees(world, shared)
     with pytest.raises(NotFoundError):
         await world.consumer.images.get(shared.id)
@@ -201,4 +202,4 @@ async def test_share_again(world: World, shared: Image) -> None:
     consumer = world.site.consumer.project_id
     await world.consumer.members.update(shared.id, consumer, "accepted")
     await world.producer.members.delete(shared.id, consumer)
-    assert "pending" == (await world.producer.members.create(shared.id, consumer)).status
+    assert (await world.producer.members.create(shared.id, consumer)).status == "pending"

@@ -53,4 +53,4 @@ async def test_unknown_schema(world: World) -> None:
     """A schema that the API does not have is refused before any request, with a list of those that it has."""
     with pytest.raises(ValueError, match="image, images, member, members, task, tasks"):
         await world.producer.schemas.get("flavor")
-    assert [] == world.watch.requests
+    assert world.watch.requests == []

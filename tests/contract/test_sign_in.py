@@ -97,20 +97,18 @@ async def test_passcode_that_is_asked_for(world: World) -> None:
     client = world.client(
         RackspacePassword(account.username, account.password, auth_url=world.site.auth_url, passcode=passcode)
     )
-    assert 0 == asked
+    assert asked == 0
     await _works(client)
     world.emulator.revoke_tokens()
     await _works(client)
-    assert 2 == asked
+    assert asked == 2
 
 
 @rackspace
 async def test_wrong_passcode(world: World) -> None:
     """A passcode that is not accepted is named, not shown."""
     account = world.emulator.mfa
-    credentials = RackspacePassword(
-        account.username, account.password, auth_url=world.site.auth_url, passcode="135791"
-    )
+    credentials = RackspacePassword(account.username, account.password, auth_url=world.site.auth_url, passcode="135791")
     with pytest.raises(AuthenticationError, match="passcode") as raised:
         await _works(world.client(credentials))
     assert "135791" not in str(raised.value)
@@ -159,7 +157,7 @@ async def test_static_token(world: World) -> None:
     wire = await world.site.wire(world.site.producer)
     client = world.client(StaticToken(wire.token, f"{wire.root}/v2"), dialect=world.dialect)
     await _works(client)
-    assert 0 == world.watch.sign_ins
+    assert world.watch.sign_ins == 0
 
 
 async def test_static_token_that_has_ended(world: World) -> None:
@@ -167,7 +165,7 @@ async def test_static_token_that_has_ended(world: World) -> None:
     client = world.client(StaticToken("no-such-token", f"{(await world.site.wire(world.site.producer)).root}/v2"))
     with pytest.raises(UnauthorizedError):
         await _works(client)
-    assert 1 == len(world.watch.requests)
+    assert len(world.watch.requests) == 1
 
 
 async def test_wrong_secret(world: World) -> None:
@@ -206,7 +204,7 @@ async def test_regions_are_apart(world: World, region: str) -> None:
         region = "RegionTwo" if world.dialect == "openstack" else "ORD"
     image = await world.make_image("here")
     elsewhere = world.client(world.credentials(world.site.producer), region=region)
-    assert [] == await elsewhere.images.list(visibility="private").collect()
+    assert await elsewhere.images.list(visibility="private").collect() == []
     assert [image.id] == [found.id async for found in world.producer.images.list()]
 
 
@@ -239,7 +237,7 @@ async def test_one_sign_in_for_all(world: World) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(50):
             group.start_soon(_works, world.producer)
-    assert 1 == world.watch.sign_ins
+    assert world.watch.sign_ins == 1
 
 
 async def test_revoked_token(world: World) -> None:
@@ -251,7 +249,7 @@ async def test_revoked_token(world: World) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(20):
             group.start_soon(_works, world.producer)
-    assert 1 == world.watch.sign_ins
+    assert world.watch.sign_ins == 1
     assert old != world.watch.requests[-1].token
 
 
@@ -263,8 +261,8 @@ async def test_refused_twice(world: World) -> None:
     world.emulator.faults.status(401, path="schemas", times=None)
     with pytest.raises(UnauthorizedError):
         await _works(world.producer)
-    assert 1 == world.watch.sign_ins
-    assert 2 == len(world.watch.to("/schemas/image"))
+    assert world.watch.sign_ins == 1
+    assert len(world.watch.to("/schemas/image")) == 2
 
 
 @emulator
@@ -277,10 +275,10 @@ async def test_token_is_renewed_ahead_of_its_end(world: World) -> None:
     source._clock = lambda: clock() + moved
     moved = 90.0
     await _works(world.producer)
-    assert 1 == world.watch.sign_ins
+    assert world.watch.sign_ins == 1
     moved = 96.0
     await _works(world.producer)
-    assert 2 == world.watch.sign_ins
+    assert world.watch.sign_ins == 2
     assert 401 not in [request.status for request in world.emulator.requests]
 
 
@@ -290,7 +288,7 @@ async def test_failed_sign_in_is_shared(world: World) -> None:
     fault = world.emulator.faults.status(403, path="tokens", times=None)
     outcomes = await asyncio.gather(*(_works(world.producer) for _ in range(20)), return_exceptions=True)
     assert {AuthenticationError} == {type(outcome) for outcome in outcomes}
-    assert 1 == fault.hits
+    assert fault.hits == 1
     world.emulator.faults.clear()
     await asyncio.sleep(1.1)
     await _works(world.producer)

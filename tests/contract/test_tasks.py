@@ -30,7 +30,7 @@ async def _import(world: World, name: str = "imported") -> Task:
 async def test_import_image(world: World) -> None:
     """An import comes back at once as a task, and ends in an image of the name that was given."""
     task = await world.import_disk("web server")
-    assert ("import", None) == (task.type, task.image_id)
+    assert (task.type, task.image_id) == ("import", None)
     assert task.status in {"pending", "processing"}
     assert not task.is_final
     done = await world.importer.tasks.wait(task.id, timeout=30)
@@ -38,7 +38,7 @@ async def test_import_image(world: World) -> None:
     assert done.image_id is not None
     assert {"image_id": done.image_id} == done.result
     image = await world.importer.images.get(done.image_id)
-    assert ("web server", "active") == (image.name, image.status)
+    assert (image.name, image.status) == ("web server", "active")
 
 
 @openstack
@@ -62,7 +62,7 @@ async def test_import_belongs_to_who_asked(world: World) -> None:
     assert done.image_id is not None
     image = await world.producer.images.get(done.image_id)
     assert (world.site.producer.project_id, "private") == (image.owner, image.visibility)
-    assert "vhd" == image.disk_format
+    assert image.disk_format == "vhd"
     with pytest.raises(NotFoundError):
         await world.consumer.images.get(image.id)
 
@@ -74,7 +74,7 @@ async def test_import_properties_on_rackspace(world: World) -> None:
         await world.producer.tasks.import_image("disks/web.vhd", name="web", properties={"os_distro": "ubuntu"})
     with pytest.raises(ValueError, match="import_from_format"):
         await world.producer.tasks.import_image("disks/web.vhd", name="web", import_from_format="vhd")
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_import_of_a_bad_disk(world: World) -> None:
@@ -83,7 +83,7 @@ async def test_import_of_a_bad_disk(world: World) -> None:
     with pytest.raises(TaskFailedError) as caught:
         await world.importer.tasks.wait(task.id, timeout=30)
     failed = await world.importer.tasks.get(task.id)
-    assert ("failure", None, True) == (failed.status, failed.image_id, failed.is_final)
+    assert (failed.status, failed.image_id, failed.is_final) == ("failure", None, True)
     assert failed.message
     assert failed.message == caught.value.reason
     assert failed == caught.value.task
@@ -97,7 +97,7 @@ async def test_create(world: World) -> None:
         details["image_properties"] = {"name": "web", "container_format": "bare"}
     task = await world.importer.tasks.create("import", details)
     assert ("import", details) == (task.type, task.input)
-    assert "success" == (await world.importer.tasks.wait(task.id, timeout=30)).status
+    assert (await world.importer.tasks.wait(task.id, timeout=30)).status == "success"
 
 
 async def test_create_of_an_unknown_type(world: World) -> None:
@@ -122,7 +122,7 @@ async def test_export_on_openstack(world: World) -> None:
         await world.importer.tasks.export_image("some-id", container="exports")
     with pytest.raises(UnsupportedOperationError, match="lacks export tasks"):
         await world.importer.tasks.create("export", {"image_uuid": "some-id"})
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_get(world: World) -> None:
@@ -172,8 +172,8 @@ async def test_list_by_status(world: World) -> None:
         await world.importer.tasks.wait(bad.id, timeout=30)
     succeeded = {task.id async for task in world.importer.tasks.list(status="success")}
     failed = {task.id async for task in world.importer.tasks.list(status="failure")}
-    assert (True, False) == (good.id in succeeded, bad.id in succeeded)
-    assert (False, True) == (good.id in failed, bad.id in failed)
+    assert (good.id in succeeded, bad.id in succeeded) == (True, False)
+    assert (good.id in failed, bad.id in failed) == (False, True)
 
 
 @pytest.mark.clouds("emulator")
@@ -186,7 +186,7 @@ async def test_list_of_unfinished_tasks(world: World) -> None:
         for status in ("pending", "processing", "success", "failure")
     }
     assert [task.id] == found["pending"] + found["processing"]
-    assert [] == found["success"] + found["failure"]
+    assert found["success"] + found["failure"] == []
 
 
 async def test_list_by_type(world: World) -> None:
@@ -221,8 +221,8 @@ async def test_list_over_pages(world: World) -> None:
     listed = [task.id async for task in world.importer.tasks.list(page_size=1, status="success", type="import")]
     assert tasks <= set(listed)
     assert len(set(listed)) == len(listed)
-    assert 2 == len(await world.importer.tasks.list(page_size=1, max_items=2).collect())
-    assert 1 == len([page async for page in world.importer.tasks.list(page_size=5, max_items=5).pages()])
+    assert len(await world.importer.tasks.list(page_size=1, max_items=2).collect()) == 2
+    assert len([page async for page in world.importer.tasks.list(page_size=5, max_items=5).pages()]) == 1
 
 
 async def test_first(world: World) -> None:
@@ -243,7 +243,7 @@ async def test_impossible_listing(world: World, filters: dict[str, str], named: 
     """What no listing of tasks can have is refused before any request, and named."""
     with pytest.raises(ValueError, match=named):
         world.importer.tasks.list(**filters)  # type: ignore[arg-type]
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 @pytest.mark.parametrize(
@@ -253,20 +253,24 @@ async def test_impossible_source(world: World, import_from: str, name: str) -> N
     """A source that no import can have is refused before any request, with what it should be."""
     with pytest.raises(ValueError, match="imports from"):
         await world.importer.tasks.import_image(import_from, name=name)
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_import_without_a_name(world: World) -> None:
     """An import without a name is refused before any request."""
     with pytest.raises(ValueError, match="name is empty"):
         await world.importer.tasks.import_image("disks/web.vhd", name=" ")
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 @openstack
 async def test_refused_source(world: World) -> None:
     """A source that the service does not fetch from is its refusal, or a failed task."""
-    with pytest.raises(AioImagesError) as caught:
+
+    async def import_it() -> None:
         task = await world.importer.tasks.import_image("http://192.0.2.1/web.img", name="web")
         await world.importer.tasks.wait(task.id, timeout=30)
+
+    with pytest.raises(AioImagesError) as caught:
+        await import_it()
     assert isinstance(caught.value, BadRequestError | TaskFailedError)

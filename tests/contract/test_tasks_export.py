@@ -20,9 +20,13 @@ async def _imported(world: World) -> str:
 
 async def _refusal(world: World, image_id: str, container: str = "exports") -> AioImagesError:
     """Return how an export is refused: at once, or by a task that fails."""
-    with pytest.raises(AioImagesError) as caught:
+
+    async def export_it() -> None:
         task = await world.producer.tasks.export_image(image_id, container=container)
         await world.producer.tasks.wait(task.id, timeout=10)
+
+    with pytest.raises(AioImagesError) as caught:
+        await export_it()
     return caught.value
 
 
@@ -44,7 +48,7 @@ async def test_exported_disk_can_be_imported(world: World) -> None:
     location = (await world.producer.tasks.wait(task.id, timeout=10)).export_location
     assert location is not None
     again = await world.producer.tasks.import_image(location, name="again")
-    assert "success" == (await world.producer.tasks.wait(again.id, timeout=10)).status
+    assert (await world.producer.tasks.wait(again.id, timeout=10)).status == "success"
 
 
 @pytest.mark.parametrize("container", ["", "a/b", "what?", "a.b", "x" * 257, "a\nb"])
@@ -52,7 +56,7 @@ async def test_impossible_container(world: World, container: str) -> None:
     """A container's name that is not allowed is refused before any request."""
     with pytest.raises(ValueError, match="a container's name"):
         await world.producer.tasks.export_image("some-id", container=container)
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_missing_container(world: World) -> None:

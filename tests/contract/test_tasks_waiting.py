@@ -68,7 +68,7 @@ async def test_wait_too_short(world: World) -> None:
     assert isinstance(caught.value, TimeoutError)
     assert caught.value.task is not None
     assert task.id == caught.value.task.id
-    assert "success" == (await world.importer.tasks.wait(task.id, timeout=30)).status
+    assert (await world.importer.tasks.wait(task.id, timeout=30)).status == "success"
 
 
 @emulator
@@ -104,7 +104,7 @@ async def test_impossible_timeout(world: World, timeout: float) -> None:
         await world.importer.tasks.wait_all(["some-id"], timeout=timeout)
     with pytest.raises(ValueError, match="timeout"):
         world.importer.tasks.as_completed(["some-id"], timeout=timeout)
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_wait_all(world: World) -> None:
@@ -116,7 +116,7 @@ async def test_wait_all(world: World) -> None:
     wanted = [other.id, bad.id, good.id, missing, other.id]
     outcomes = await world.importer.tasks.wait_all(wanted, timeout=30)
     assert wanted == [outcome.key for outcome in outcomes]
-    assert [True, False, True, False, True] == [outcome.ok for outcome in outcomes]
+    assert [outcome.ok for outcome in outcomes] == [True, False, True, False, True]
     assert isinstance(outcomes[1].error, TaskFailedError)
     assert isinstance(outcomes[3].error, NotFoundError)
     assert {"success"} == {outcome.unwrap().status for outcome in outcomes if outcome.ok}
@@ -126,8 +126,8 @@ async def test_wait_all(world: World) -> None:
 
 async def test_wait_all_of_none(world: World) -> None:
     """Waiting for no task is done at once."""
-    assert [] == await world.importer.tasks.wait_all([], timeout=5)
-    assert [] == world.watch.requests
+    assert await world.importer.tasks.wait_all([], timeout=5) == []
+    assert world.watch.requests == []
 
 
 @emulator
@@ -138,7 +138,7 @@ async def test_wait_all_too_short(world: World) -> None:
     quick = await world.import_disk("quick")
     outcomes = await world.importer.tasks.wait_all([slow.id, quick.id], timeout=1.5)
     assert isinstance(outcomes[0].error, TaskTimeoutError)
-    assert "success" == outcomes[1].unwrap().status
+    assert outcomes[1].unwrap().status == "success"
 
 
 async def test_one_id_is_not_several(world: World) -> None:
@@ -147,7 +147,7 @@ async def test_one_id_is_not_several(world: World) -> None:
         await world.importer.tasks.wait_all("some-id")
     with pytest.raises(TypeError, match="several ids"):
         world.importer.tasks.as_completed("some-id")
-    assert [] == world.watch.requests
+    assert world.watch.requests == []
 
 
 async def test_as_completed(world: World) -> None:
@@ -208,7 +208,7 @@ async def test_cancelled_wait(world: World) -> None:
     sent = len(world.watch.requests)
     await asyncio.sleep(0.3)
     assert sent == len(world.watch.requests)
-    assert "success" == (await world.importer.tasks.wait(task.id, timeout=30)).status
+    assert (await world.importer.tasks.wait(task.id, timeout=30)).status == "success"
 
 
 async def test_cancelled_wait_for_many(world: World) -> None:
