@@ -24,21 +24,31 @@ def _methods(resource: type) -> Iterable[tuple[str, Callable[..., Any]]]:
 
 
 class Recorder:
-    """Notes each call of a public method that a test makes; those which the client makes by itself do not count."""
+    """Notes each public method that a test calls with success; calls that the client makes by itself do not count."""
 
     def __init__(self) -> None:
         self.offered = {f"{name}.{method}" for name, resource in RESOURCES.items() for method, _ in _methods(resource)}
         self.called: set[str] = set()
 
     def _noting(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(method)
-        def noted(*args: Any, **options: Any) -> Any:
-            caller = str(sys._getframe(1).f_globals.get("__name__"))
+        def note() -> None:
+            caller = str(sys._getframe(2).f_globals.get("__name__"))
             if not caller.startswith("aioimages."):
                 self.called.add(name)
-            return method(*args, **options)
 
-        return noted
+        @wraps(method)
+        def noted(*args: Any, **options: Any) -> Any:
+            returned = method(*args, **options)
+            note()
+            return returned
+
+        @wraps(method)
+        async def noted_when_done(*args: Any, **options: Any) -> Any:
+            returned = await method(*args, **options)
+            note()
+            return returned
+
+        return noted_when_done if inspect.iscoroutinefunction(method) else noted
 
     @contextmanager
     def recording(self) -> Iterator[None]:

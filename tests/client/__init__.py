@@ -1,0 +1,1 @@
+"""How the client gets its answers: retries, connections, lifetimes."""

@@ -1,0 +1,264 @@
+"""What is tried again, how often, and what never is."""
+
+import asyncio
+import time
+
+import pytest
+from clouds import World
+
+from aioimages import (
+    AmbiguousOutcomeError,
+    Client,
+    ConnectError,
+    ForbiddenError,
+    NotFoundError,
+    QuotaExceededError,
+    RateLimitedError,
+    RetryPolicy,
+    ServerError,
+    StaticToken,
+    TimeoutPolicy,
+    TransportError,
+    TransportTimeoutError,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.clouds("emulator")]
+
+openstack = pytest.mark.dialects("openstack")
+FAST = RetryPolicy(attempts=3, base=0.01)
+
+
+@pytest.fixture
+async def client(world: World) -> Client:
+    """Return a producer's client that is signed in, has a warm connection, and retries fast."""
+    client = world.client(world.credentials(world.site.producer), retry=FAST)
+    await client.schemas.image()
+    return client
+
+
+async def test_one_request_for_each_attempt(world: World, client: Client) -> None:
+    """Each attempt is one request on the wire, also on a warm connection, where aiohttp by itself sends two."""
+    world.emulator.faults.drop(method="GET", path="/schemas/", times=None)
+    with pytest.raises(TransportError):
+        await client.schemas.member()
+    assert world.emulator.count("GET", "/schemas/member$") == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "PUT"])
+async def test_one_attempt(world: World, method: str) -> None:
+    """With one attempt there is one request, whatever the method."""
+    image = await world.make_image(tags=["old"])
+    client = world.client(world.credentials(world.site.producer), retry=RetryPolicy(attempts=1))
+    await client.schemas.image()
+    before = len(world.emulator.requests)
+    world.emulator.faults.drop(method=method, times=None)
+    calls = {
+        "GET": lambda: client.images.get(image.id),
+        "DELETE": lambda: client.images.delete(image.id),
+        "PATCH": lambda: client.images.patch(image.id, [{"op": "replace", "path": "/name", "value": "web"}]),
+        "PUT": lambda: client.images.add_tag(image.id, "new"),
+    }
+    with pytest.raises(TransportError):
+        await calls[method]()
+    assert len(world.emulator.requests) == before + 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_server_in_trouble(world: World, client: Client, status: int) -> None:
+    """A server error passes; one that stays is raised after the last attempt."""
+    image = await world.make_image()
+    fault = world.emulator.faults.status(status, path=image.id, times=2)
+    assert (await client.images.get(image.id)).id == image.id
+    assert fault.hits == 2
+    world.emulator.faults.status(status, path=image.id, times=None)
+    with pytest.raises(ServerError) as raised:
+        await client.images.get(image.id)
+    assert raised.value.status == status
+
+
+async def test_refusals_are_final(world: World, client: Client) -> None:
+    """What the server refuses is asked for once."""
+    for status, kind in ((403, ForbiddenError), (404, NotFoundError)):
+        fault = world.emulator.faults.status(status, path="/schemas/", times=None)
+        with pytest.raises(kind):
+            await client.schemas.image()
+        assert fault.hits == 1
+        world.emulator.faults.clear()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (429, {"Retry-After": "1"}, b""),
+        (413, {"Retry-After": "1"}, b""),
+        (413, {}, b'{"overLimit": {"code": 413, "message": "Slow down", "retryAfter": 1}}'),
+    ],
+)
+async def test_rate_limits(world: World, client: Client, status: int, headers: dict[str, str], body: bytes) -> None:
+    """A rate limit is waited for as long as the server says, and then the call goes on."""
+    world.emulator.faults.status(status, headers=headers, body=body, path="/schemas/")
+    start = time.monotonic()
+    await client.schemas.image()
+    assert 1.0 <= time.monotonic() - start < 3.0
+
+
+async def test_rate_limit_that_is_too_long(world: World) -> None:
+    """A server that asks for more time than one is ready to give is an error at once, with the time in it."""
+    client = world.client(world.credentials(world.site.producer), retry=RetryPolicy(retry_after_limit=5))
+    fault = world.emulator.faults.status(429, headers={"Retry-After": "3600"}, path="/schemas/", times=None)
+    with pytest.raises(RateLimitedError) as raised:
+        await client.schemas.image()
+    assert (raised.value.retry_after, fault.hits) == (3600.0, 1)
+
+
+async def test_quota(world: World, client: Client) -> None:
+    """A quota that is reached is no rate limit: waiting does not help."""
+    body = b'{"message": "The limit has been exceeded on the number of allowed image tags."}'
+    fault = world.emulator.faults.status(413, body=body, path="/schemas/", times=None)
+    with pytest.raises(QuotaExceededError, match="limit has been exceeded"):
+        await client.schemas.image()
+    assert fault.hits == 1
+
+
+@openstack
+async def test_lost_answer_of_a_creation(world: World, client: Client) -> None:
+    """An image whose creation was answered into nowhere is made once, and found."""
+    fault = world.emulator.faults.drop_reply(method="POST", path="/images$")
+    image = await client.images.create(name="once")
+    assert fault.hits == 1
+    assert [found.id async for found in client.images.list(name="once")] == [image.id]
+
+
+async def test_lost_answers_of_deletions(world: World, client: Client) -> None:
+    """A deletion whose answer was lost has happened: the 404 of its repetition says so."""
+    image = await world.make_image(tags=["old"])
+    await client.members.create(image.id, world.site.consumer.project_id)
+    world.emulator.faults.drop_reply(method="DELETE", times=1)
+    await client.images.remove_tag(image.id, "old")
+    world.emulator.faults.drop_reply(method="DELETE", times=1)
+    await client.members.delete(image.id, world.site.consumer.project_id)
+    world.emulator.faults.drop_reply(method="DELETE", times=1)
+    await client.images.delete(image.id)
+    with pytest.raises(NotFoundError):
+        await client.images.delete(image.id)
+
+
+async def test_lost_answer_of_a_sharing(world: World, client: Client) -> None:
+    """A sharing whose answer was lost has happened: the 409 of its repetition says so, and the member is looked up."""
+    image = await world.make_image()
+    world.emulator.faults.drop_reply(method="POST", path="/members$")
+    member = await client.members.create(image.id, world.site.consumer.project_id)
+    assert (member.member_id, member.status) == (world.site.consumer.project_id, "pending")
+
+
+async def test_lost_answer_of_a_task(world: World) -> None:
+    """A task whose answer was lost is never asked for twice: two tasks would make two images."""
+    importer = world.client(world.importer.images._session._tokens._credentials, retry=FAST)
+    source = world.import_source()
+    await importer.schemas.image()
+    world.emulator.faults.drop_reply(method="POST", path="/tasks$")
+    with pytest.raises(AmbiguousOutcomeError, match="may or may not have been carried out"):
+        await importer.tasks.import_image(source, name="once")
+    assert world.emulator.count("POST", "/tasks$") == 1
+    assert len(await importer.tasks.list().collect()) == 1
+
+
+async def test_task_that_was_never_sent(world: World) -> None:
+    """A task is asked for again when the connection could not even be made, or the server was too busy to look."""
+    importer = world.client(world.importer.images._session._tokens._credentials, retry=FAST)
+    world.emulator.faults.status(429, method="POST", path="/tasks$")
+    task = await importer.tasks.import_image(world.import_source(), name="once")
+    assert task.status in {"pending", "processing"}
+    assert world.emulator.count("POST", "/tasks$") == 2
+
+
+async def test_server_error_for_a_task(world: World) -> None:
+    """A server error for a task is not tried again: it may have been taken on."""
+    importer = world.client(world.importer.images._session._tokens._credentials, retry=FAST)
+    fault = world.emulator.faults.status(503, method="POST", path="/tasks$", times=None)
+    with pytest.raises(ServerError):
+        await importer.tasks.import_image(world.import_source(), name="once")
+    assert fault.hits == 1
+
+
+async def test_lost_answer_of_a_removal(world: World, client: Client) -> None:
+    """A patch that removes is not sent again: the second one would fail for what the first has removed."""
+    image = await world.make_image(properties={"old": "x"})
+    fault = world.emulator.faults.drop_reply(method="PATCH", times=None)
+    with pytest.raises(AmbiguousOutcomeError):
+        await client.images.update(image.id, {}, remove=["old"])
+    assert fault.hits == 1
+
+
+async def test_connection_that_is_refused() -> None:
+    """A server that is not there is a `ConnectError` that names it, with Python's own error as its cause."""
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    async with Client(StaticToken("token", f"http://127.0.0.1:{port}/v2"), retry=FAST) as client:
+        with pytest.raises(ConnectError, match=rf"127.0.0.1:{port} cannot be reached.*GET /v2/schemas/image") as raised:
+            await client.schemas.image()
+    assert isinstance(raised.value.__cause__, OSError)
+
+
+async def test_call_that_takes_too_long(world: World) -> None:
+    """A call with all its attempts ends in time."""
+    client = world.client(world.credentials(world.site.producer), timeout=TimeoutPolicy(call=0.5))
+    world.emulator.faults.hang(path="/schemas/", times=None)
+    start = time.monotonic()
+    with pytest.raises(TransportTimeoutError, match=r"no answer within 0\.5 s") as raised:
+        await client.schemas.image()
+    assert time.monotonic() - start < 1.0
+    assert isinstance(raised.value, TimeoutError)
+
+
+async def test_task_that_takes_too_long_to_be_taken_on(world: World) -> None:
+    """A task whose answer does not come in time may exist."""
+    importer = world.client(world.importer.images._session._tokens._credentials, timeout=TimeoutPolicy(call=0.5))
+    world.emulator.faults.hang(method="POST", path="/tasks$")
+    with pytest.raises(AmbiguousOutcomeError):
+        await importer.tasks.import_image(world.import_source(), name="once")
+
+
+async def test_answer_that_stalls(world: World) -> None:
+    """A server that goes silent is given up after `read` seconds, and asked again."""
+    client = world.client(world.credentials(world.site.producer), timeout=TimeoutPolicy(read=0.2), retry=FAST)
+    fault = world.emulator.faults.hang(path="/schemas/", times=1)
+    await client.schemas.image()
+    world.emulator.faults.hang(path="/schemas/", times=None)
+    with pytest.raises(TransportTimeoutError, match="did not answer in time"):
+        await client.schemas.image()
+    assert fault.hits == 1
+
+
+async def test_bounded_concurrency(world: World) -> None:
+    """However many calls there are, so many are in flight, and all are answered."""
+    client = world.client(world.credentials(world.site.producer), concurrency=8)
+    image = await world.make_image()
+    world.emulator.reset_peak()
+    found = await asyncio.gather(*(client.images.get(image.id) for _ in range(300)))
+    assert {image} == set(found)
+    assert world.emulator.peak_in_flight <= 8
+
+
+async def test_a_thousand_calls_and_one_revocation(world: World) -> None:
+    """A thousand calls of which each meets a refused token need one sign-in more."""
+    await world.producer.schemas.image()
+    world.watch.clear()
+    world.emulator.revoke_tokens()
+    await asyncio.gather(*(world.producer.schemas.image() for _ in range(1000)))
+    assert world.watch.sign_ins == 1
+
+
+async def test_changes_of_one_image_do_not_overtake_each_other(world: World, client: Client) -> None:
+    """Changes of one image go one at a time, because the service loses concurrent ones; all of them land."""
+    image = await world.make_image()
+    world.emulator.faults.delay(0.01, method="PATCH", times=None)
+    await asyncio.gather(*(client.images.update(image.id, {f"p{number}": "x"}) for number in range(10)))
+    properties = (await client.images.get(image.id)).properties
+    assert {f"p{number}" for number in range(10)} <= properties.keys()
+    patches = sorted(
+        (request.started, request.finished) for request in world.emulator.requests if request.method == "PATCH"
+    )
+    assert all(later[0] >= earlier[1] for earlier, later in zip(patches, patches[1:], strict=False))

@@ -1,0 +1,18 @@
+"""What the suite has called on the real cloud, beside what the client offers."""
+
+import pytest
+from clouds import World
+from recorder import Recorder
+
+pytestmark = [pytest.mark.anyio, pytest.mark.clouds("live")]
+
+# No real Glance has export tasks.
+NOT_ON_GLANCE = {"tasks.export_image"}
+
+
+@pytest.mark.last
+async def test_every_method_was_called(world: World, recorder: Recorder) -> None:
+    """Every public method of the resources has run on the real Glance, but for those that no Glance has."""
+    assert world.dialect == "openstack"
+    assert len(recorder.offered) > 20
+    assert recorder.offered - recorder.called == NOT_ON_GLANCE
