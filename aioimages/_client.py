@@ -116,13 +116,14 @@ class Client:
             user_agent=f"{user_agent} {own_name}" if user_agent else own_name,
             borrowed=session,
         )
+        endpoint = credentials.endpoint if endpoint is None else endpoint
         exchange = Exchange(self._http, retry or RetryPolicy(), timeout.call)
         run = Session(
             exchange,
             TokenSource(credentials, exchange),
             dialect=dialect_named(dialect) if dialect else credentials.dialect,
             identity_url=credentials.identity_url,
-            endpoint=service_url("endpoint", endpoint) if endpoint else credentials.endpoint,
+            endpoint=None if endpoint is None else service_url("endpoint", endpoint),
             region=region,
             interface=interface,
             concurrency=count("concurrency", concurrency, least=1) or 1,

@@ -274,7 +274,7 @@ def _next_marker(reply: Reply, link: Any) -> str | None:
         target = urlsplit(urljoin(reply.url, link))
         leaves = "\\" in link or "@" in target.netloc or origin(target.geturl()) != origin(reply.url)
     except ValueError:
-        leaves = True
+        target, leaves = urlsplit(""), True
     if leaves:
         raise UnsafeLinkError(
             f"the listing's next page is on another origin than {'//'.join(map(str, origin(reply.url)[:2]))}"

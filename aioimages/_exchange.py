@@ -86,18 +86,14 @@ class Exchange:
             AmbiguousOutcomeError: The answer was lost, and the request may not be repeated.
         """
         attempts = _Attempts()
-        problem: AioImagesError
-        with anyio.move_on_after(self._call_seconds) as scope:
+        with anyio.move_on_after(self._call_seconds):
             try:
                 return await self._retry.retrying(partial(_retry_after, call))(self._once, call, base, token, attempts)
             except TransportError as error:
                 if call.replay is Replay.SAFE or isinstance(error, _NEVER_SENT):
                     raise
-                problem = _ambiguous(call, str(error))
-                problem.__cause__ = error.__cause__
-        if scope.cancelled_caught:
-            problem = self._out_of_time(call, attempts)
-        raise problem
+                raise _ambiguous(call, str(error)) from error.__cause__
+        raise self._out_of_time(call, attempts)
 
     async def _once(self, call: Call[T], base: str, token: Token | None, attempts: _Attempts) -> T:
         try:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import attrs
@@ -37,18 +37,22 @@ class Credentials(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The dialect of the API that clouds with such credentials speak."""
+        raise NotImplementedError
 
     @property
     def endpoint(self) -> str | None:
         """The image service's URL, where the credentials bring it along."""
+        raise NotImplementedError
 
     @property
     def renewable(self) -> bool:
         """Whether another sign-in can give another token."""
+        raise NotImplementedError
 
     @property
     def identity_url(self) -> str:
         """Where to sign in, or the endpoint where there is no sign-in."""
+        raise NotImplementedError
 
     async def sign_in(self, perform: Perform) -> Token:
         """Get a token.
@@ -59,6 +63,7 @@ class Credentials(Protocol):
         Raises:
             AuthenticationError: The credentials are not accepted.
         """
+        raise NotImplementedError
 
 
 def service_url(name: str, url: Any) -> str:
@@ -69,7 +74,7 @@ def service_url(name: str, url: Any) -> str:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or True)
     except ValueError:
-        usable = False
+        parts, usable = urlsplit(""), False
     if not usable or re.search(r"[\s\x00-\x1f\x7f]", url):
         raise ValueError(f"{name} is an http or https URL, such as https://cloud.example/identity, not {url[:80]!r}")
     if "@" in parts.netloc or parts.query or parts.fragment:
@@ -118,19 +123,21 @@ def _words(credentials: object) -> str:
 class _Rackspace:
     """What signing in to Rackspace Identity v2.0 has in common."""
 
-    dialect: ClassVar[Dialect] = RACKSPACE
-    endpoint: ClassVar[str | None] = None
-    renewable: ClassVar[bool] = True
+    dialect: Dialect = RACKSPACE
+    endpoint: str | None = None
+    renewable: bool = True
     auth_url: str
-    tenant_id: str | None
 
     @property
     def identity_url(self) -> str:
         """Where to sign in."""
         return self.auth_url
 
+    def _tenant(self) -> str | None:
+        return getattr(self, "tenant_id", None)
+
     def _who(self) -> str:
-        return f"the {_words(self)} of {getattr(self, 'username', self.tenant_id)!r}"
+        return f"the {_words(self)} of {(getattr(self, 'username', None) or self._tenant())!r}"
 
     def _auth(self) -> tuple[Mapping[str, Any], str]:
         """Return what stands under `auth`, and the secret in it."""
@@ -139,7 +146,7 @@ class _Rackspace:
     async def sign_in(self, perform: Perform) -> Token:
         """Get a token (Rackspace Identity v2.0, "Authenticate")."""
         auth, secret = self._auth()
-        tenant = {"tenantId": self.tenant_id} if self.tenant_id else {}
+        tenant = {"tenantId": self._tenant()} if self._tenant() else {}
         call = identity.rackspace_token({**auth, **tenant}, secrets=(secret,))
         try:
             return await perform(call, self.auth_url)
@@ -223,9 +230,9 @@ class RackspaceToken(_Rackspace):
 class _Keystone:
     """What signing in to Keystone has in common."""
 
-    dialect: ClassVar[Dialect] = OPENSTACK
-    endpoint: ClassVar[str | None] = None
-    renewable: ClassVar[bool] = True
+    dialect: Dialect = OPENSTACK
+    endpoint: str | None = None
+    renewable: bool = True
     auth_url: str
 
     @property
@@ -331,8 +338,8 @@ class KeystoneToken(_KeystoneProject):
         return {"methods": ["token"], "token": {"id": self.token}}, self.token
 
 
-def _endpoint_url(url: str) -> str:
-    return service_url("endpoint", url)
+def _service_url(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    service_url(attribute.name, value)
 
 
 @attrs.frozen
@@ -340,9 +347,12 @@ class StaticToken:
     """A token that somebody else looks after, and the image service it is for. There is no sign-in, and no renewal."""
 
     token: str = attrs.field(repr=False, validator=_token_text)
-    endpoint: str = attrs.field(converter=_endpoint_url)
+    endpoint: str = attrs.field(validator=_service_url)
 
-    renewable: ClassVar[bool] = False
+    @property
+    def renewable(self) -> bool:
+        """Never: another token would have to come from where this one did."""
+        return False
 
     @property
     def dialect(self) -> Dialect:
@@ -355,6 +365,6 @@ class StaticToken:
         """The endpoint, since nothing is signed in to."""
         return self.endpoint
 
-    async def sign_in(self, _: Perform) -> Token:
+    async def sign_in(self, perform: Perform) -> Token:  # noqa: ARG002  # there is nothing to perform
         """Return the token as it is."""
         return Token(value=self.token)

@@ -112,7 +112,7 @@ def _check_text(name: str, value: Any) -> None:
     if value is None and name in {"name", "owner"}:
         return
     _check_type(name, value, str, "string")
-    if len(value) > 255 and name == "name":
+    if name == "name" and len(str(value)) > 255:
         raise Refusal(400, f"Provided object does not match schema 'image': {name!r} is too long")
 
 

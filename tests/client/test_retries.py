@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 from clouds import World
@@ -52,7 +54,7 @@ async def test_one_attempt(world: World, method: str) -> None:
     await client.schemas.image()
     before = len(world.emulator.requests)
     world.emulator.faults.drop(method=method, times=None)
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
         "GET": lambda: client.images.get(image.id),
         "DELETE": lambda: client.images.delete(image.id),
         "PATCH": lambda: client.images.patch(image.id, [{"op": "replace", "path": "/name", "value": "web"}]),
@@ -261,4 +263,4 @@ async def test_changes_of_one_image_do_not_overtake_each_other(world: World, cli
     patches = sorted(
         (request.started, request.finished) for request in world.emulator.requests if request.method == "PATCH"
     )
-    assert all(later[0] >= earlier[1] for earlier, later in zip(patches, patches[1:], strict=False))
+    assert all(later[0] >= earlier[1] for earlier, later in pairwise(patches))

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import trustme
 from clouds import World
-from server import ForwardProxy, answering, raw_server, reverse_proxy, tls_server
+from servers import ForwardProxy, answering, raw_server, reverse_proxy, tls_server
 
 from aioimages import (
     AioImagesError,
@@ -63,8 +63,9 @@ async def test_trusted_certificate(authority: trustme.CA, cacert: str) -> None:
     """A server whose authority stands in `cacert`, or in a context of one's own, is trusted."""
     context = ssl.create_default_context(cafile=cacert)
     async with tls_server(_serving(authority)) as url:
-        for options in ({"cacert": cacert}, {"ssl": context}, {"insecure": True}):
-            async with _client(url, **options) as client:  # type: ignore[arg-type]
+        ways: list[dict[str, Any]] = [{"cacert": cacert}, {"ssl": context}, {"insecure": True}]
+        for options in ways:
+            async with _client(url, **options) as client:
                 assert (await client.schemas.image())["name"] == "image"
 
 
@@ -218,7 +219,7 @@ async def test_answer_that_is_no_http(answer: bytes) -> None:
 async def test_server_that_hangs_up(answer: bytes) -> None:
     """A server that hangs up before it has answered in full is a `TransportError`."""
     async with raw_server(answering(answer)) as url, _client(url) as client:
-        with pytest.raises((TransportError, ProtocolError), match="GET /v2/schemas/image|no HTTP"):
+        with pytest.raises((TransportError, ProtocolError), match=r"GET /v2/schemas/image|no HTTP"):
             await client.schemas.image()
 
 

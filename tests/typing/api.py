@@ -1,0 +1,182 @@
+"""The public face as type checkers see it: mypy and pyright read this file, nobody runs it."""
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, assert_type
+
+import aiohttp
+
+import aioimages
+from aioimages import (
+    Client,
+    ExportRequest,
+    Image,
+    ImportRequest,
+    KeystoneApplicationCredential,
+    KeystonePassword,
+    KeystoneToken,
+    Listing,
+    Member,
+    Operator,
+    Outcome,
+    PollPolicy,
+    RackspaceApiKey,
+    RackspacePassword,
+    RackspaceToken,
+    RetryPolicy,
+    StaticToken,
+    Task,
+    TaskFailedError,
+    TaskFailureCode,
+    TimeoutPolicy,
+    gte,
+    in_,
+)
+from aioimages.emulator import Account, Emulator
+
+
+async def passcode() -> str:
+    """Return a passcode."""
+    return "246810"
+
+
+CREDENTIALS = (
+    RackspaceApiKey("user", "key"),
+    RackspacePassword("user", "password", passcode="246810"),
+    RackspacePassword("user", "password", passcode=passcode),
+    RackspaceToken("token", "123456"),
+    KeystonePassword("https://cloud.example:5000", "user", "password", project_name="project"),
+    KeystoneApplicationCredential("https://cloud.example:5000", "id", "secret"),
+    KeystoneToken("https://cloud.example:5000", "token", project_id="id"),
+    StaticToken("token", "https://images.cloud.example/v2"),
+)
+
+
+async def clients(session: aiohttp.ClientSession, context: ssl.SSLContext) -> None:
+    """Make clients, of every kind of credentials and with every option."""
+    for credentials in CREDENTIALS:
+        async with Client(credentials, region="DFW") as client:
+            assert_type(client, Client)
+    client = Client(
+        CREDENTIALS[0],
+        region=None,
+        interface="internal",
+        endpoint="https://images.cloud.example/v2",
+        dialect="openstack",
+        session=session,
+        timeout=TimeoutPolicy(connect=5, read=None, call=30),
+        retry=RetryPolicy(attempts=3),
+        poll=PollPolicy(first=1, ceiling=10),
+        concurrency=16,
+        ssl=context,
+        proxy="http://proxy.example:3128",
+        trust_env=True,
+        trace_configs=[aiohttp.TraceConfig()],
+        user_agent="imager/1",
+    )
+    assert_type(await client.close(), None)
+    assert_type(aioimages.connect("mycloud", region="DFW"), Client)
+
+
+async def images(client: Client, moment: datetime) -> None:
+    """Work with images."""
+    listing = client.images.list(
+        page_size=100,
+        max_items=5,
+        sort=["name:asc", "size"],
+        tag="red",
+        properties={"os_distro": "ubuntu"},
+        status=in_("active", "queued"),
+        created_at=gte(moment),
+    )
+    assert_type(listing, Listing[Image])
+    assert_type(listing.pages(), AsyncGenerator[list[Image], None])
+    assert_type(await listing.collect(), list[Image])
+    assert_type(await listing.first(), Image | None)
+    async for image in listing:
+        assert_type(image, Image)
+        assert_type(image.size, int | None)
+        assert_type(image.created_at, datetime | None)
+        assert_type(image.tags, tuple[str, ...])
+        assert_type(image.properties.get("os_distro"), Any | None)
+    image = await client.images.get("id")
+    assert_type(image, Image)
+    assert_type(await client.images.create(name="web", tags=["a"], properties={"a": "b"}), Image)
+    assert_type(await client.images.update(image.id, {"name": "web", "tags": ["a"]}, remove=["old"]), Image)
+    assert_type(await client.images.patch(image.id, [{"op": "add", "path": "/a", "value": "b"}]), Image)
+    assert_type(await client.images.delete(image.id), None)
+    assert_type(await client.images.add_tag(image.id, "red"), None)
+    assert_type(await client.images.remove_tag(image.id, "red"), None)
+    assert_type(await client.images.deactivate(image.id), None)
+    assert_type(await client.images.reactivate(image.id), None)
+    assert_type(await client.images.tasks(image.id), list[Task])
+    assert_type(await client.images.wait(image.id, status="active", timeout=None), Image)
+    assert_type(in_("a", "b"), Operator)
+
+
+async def members(client: Client) -> None:
+    """Share an image."""
+    assert_type(client.members.list("id"), Listing[Member])
+    assert_type(await client.members.create("id", "member"), Member)
+    assert_type(await client.members.get("id", "member"), Member)
+    assert_type(await client.members.update("id", "member", "accepted"), Member)
+    assert_type(await client.members.delete("id", "member"), None)
+
+
+async def tasks(client: Client) -> None:
+    """Import, export and wait."""
+    assert_type(client.tasks.list(type="import", status="pending", sort="created_at:desc"), Listing[Task])
+    task = await client.tasks.import_image("exports/web.vhd", name="web")
+    assert_type(task, Task)
+    assert_type(task.image_id, str | None)
+    assert_type(task.is_final, bool)
+    assert_type(await client.tasks.get(task.id), Task)
+    assert_type(await client.tasks.create("import", {"import_from": "x"}), Task)
+    assert_type(await client.tasks.export_image("id", container="exports"), Task)
+    assert_type(await client.tasks.wait(task.id, timeout=3600), Task)
+    outcomes = await client.tasks.wait_all([task.id], timeout=60.0)
+    assert_type(outcomes, list[Outcome[str, Task]])
+    async with client.tasks.as_completed([task.id]) as completed:
+        async for outcome in completed:
+            assert_type(outcome, Outcome[str, Task])
+            assert_type(outcome.key, str)
+            assert_type(outcome.value, Task | None)
+            assert_type(outcome.error, Exception | None)
+            assert_type(outcome.ok, bool)
+            assert_type(outcome.unwrap(), Task)
+
+
+async def bulk(client: Client, ids: AsyncIterator[str]) -> None:
+    """Do many at once."""
+    mapped = client.bulk.map(client.images.get, ["a", "b"], concurrency=8)
+    assert_type(mapped, AbstractAsyncContextManager[AsyncIterator[Outcome[str, Image]]])
+    async with client.bulk.map(client.images.delete, ids) as deletions:
+        async for deletion in deletions:
+            assert_type(deletion, Outcome[str, None])
+    requests = [ImportRequest("exports/web.vhd", "web"), ImportRequest("x/y.vhd", "y", properties={"a": "b"})]
+    async with client.bulk.import_images(requests, timeout=None) as imports:
+        async for imported in imports:
+            assert_type(imported, Outcome[ImportRequest, Task])
+            if isinstance(imported.error, TaskFailedError):
+                assert_type(imported.error.code, TaskFailureCode | None)
+                assert_type(imported.error.reason, str | None)
+    async with client.bulk.export_images([ExportRequest("id", "exports")]) as exports:
+        async for exported in exports:
+            assert_type(exported, Outcome[ExportRequest, Task])
+
+
+async def schemas(client: Client) -> None:
+    """Look at the schemas."""
+    assert_type(await client.schemas.get("image"), dict[str, Any])
+    assert_type(await client.schemas.image(), dict[str, Any])
+
+
+async def emulator() -> None:
+    """Run the embedded cloud."""
+    async with Emulator(task_seconds=(0.1, 0.2)) as cloud:
+        assert_type(cloud.producer, Account)
+        assert_type(cloud.rackspace_auth_url, str)
+        assert_type(cloud.add_image(cloud.producer, name="web"), str)
+        cloud.faults.status(503, path="/images", times=2)
