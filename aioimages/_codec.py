@@ -1,7 +1,7 @@
 """Bytes to models and changes to bytes, by one cattrs converter; the only source of `DecodeError`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -55,10 +55,6 @@ def _strictly(expected: type, value: Any, _: object = None) -> Any:
     return value
 
 
-def _read_float(value: Any, _: object = None) -> float:
-    return float(value) if type(value) is int else _strictly(float, value)
-
-
 def _read_moment(value: Any, _: object = None) -> datetime | None:
     return moment(_strictly(str, value))
 
@@ -96,9 +92,9 @@ def _read_message(value: str) -> str | None:
 _converter: Final = Converter(detailed_validation=True, prefer_attrib_converters=False)
 for _type in (str, int, bool):
     _converter.register_structure_hook(_type, partial(_strictly, _type))
-_converter.register_structure_hook(float, _read_float)
 _converter.register_structure_hook(datetime, _read_moment)
 _converter.register_structure_hook_factory(_is_sequence, _sequence_hook)
+_converter.register_structure_hook_func(lambda kind: get_origin(kind) in (dict, Mapping), partial(_strictly, dict))
 _converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _read_tuple_of_str)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[Any, ...], _read_tuple)
 

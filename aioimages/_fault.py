@@ -71,8 +71,8 @@ def _listed(statuses: frozenset[int]) -> str:
 
 
 def _redirect_error(reply: Reply) -> ProtocolError:
-    target = urljoin(reply.url, reply.headers.get("location", ""))
     try:
+        target = urljoin(reply.url, reply.headers.get("location", ""))
         scheme, host, port = origin(target)
         away = (scheme, host, port) != origin(reply.url)
     except ValueError:
