@@ -281,7 +281,9 @@ def test_keystone_token() -> None:
         {"interface": "internalURL", "region": "RegionTwo", "url": "https://b"},
         {"interface": "admin", "url": None},
     ]
-    body = {"token": {"expires_at": "2026-11-25T05:06:07.000000Z", "catalog": [{"type": "image", "endpoints": endpoints}]}}
+    body = {
+        "token": {"expires_at": "2026-11-25T05:06:07.000000Z", "catalog": [{"type": "image", "endpoints": endpoints}]}
+    }
     token = keystone_token({}, None, secrets=()).read(reply(body, status=201, x_subject_token="secret-token"))
     assert token.value == "secret-token"
     assert [(offer.region, offer.interface, offer.url) for offer in token.catalog] == [
