@@ -56,7 +56,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def coverage(session: nox.Session) -> None:
     """Run the tests and demand that they reach the branches of the package."""
-    session.install(".[demo]", *group("tests"), "coverage[toml]")
+    session.install(".[demo]", *group("tests"), "coverage[toml]>=7.10")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
     session.run("coverage", "combine")

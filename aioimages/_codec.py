@@ -72,8 +72,14 @@ def _read_tuple(value: Any, _: object = None) -> tuple[Any, ...]:
     return tuple(_strictly(list, value))
 
 
+def _is_object(kind: Any) -> bool:
+    made_of: Any = get_origin(kind)
+    return made_of in (dict, Mapping)
+
+
 def _is_sequence(kind: Any) -> bool:
-    return get_origin(kind) in (list, tuple)
+    made_of: Any = get_origin(kind)
+    return made_of in (list, tuple)
 
 
 def _sequence_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
@@ -94,7 +100,7 @@ for _type in (str, int, bool):
     _converter.register_structure_hook(_type, partial(_strictly, _type))
 _converter.register_structure_hook(datetime, _read_moment)
 _converter.register_structure_hook_factory(_is_sequence, _sequence_hook)
-_converter.register_structure_hook_func(lambda kind: get_origin(kind) in (dict, Mapping), partial(_strictly, dict))
+_converter.register_structure_hook_func(_is_object, partial(_strictly, dict))
 _converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _read_tuple_of_str)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[Any, ...], _read_tuple)
 

@@ -207,7 +207,7 @@ def test_origin() -> None:
 @pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", None])
 def test_what_is_no_json(content_type: str | None) -> None:
     """An answer that is no JSON says how large it was and what it claimed to be, and not what stood in it."""
-    headers = {"content_type": content_type} if content_type else {}
+    headers: dict[str, Any] = {"content_type": content_type} if content_type else {}
     with pytest.raises(DecodeError) as raised:
         one(Image)(reply(b"<html>secret</html>", **headers))
     said = "text/html" if content_type else "no content type"

@@ -240,7 +240,7 @@ def test_without_yaml(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match=r"pip install 'aioimages\[config\]'"):
         load("mine", environ={})
     variables = {"OS_AUTH_URL": AUTH["auth_url"], "OS_USERNAME": "me", "OS_PASSWORD": "p"}
-    assert load(environ=variables).credentials
+    assert load(environ=variables).credentials == KeystonePassword(AUTH["auth_url"], "me", "p")
 
 
 def test_connect(home: Path) -> None:

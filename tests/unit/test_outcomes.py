@@ -37,10 +37,13 @@ async def test_keys_that_fail() -> None:
         yield 1
         raise LookupError("no more keys")
 
-    with pytest.raises(LookupError, match="no more keys"):
+    async def take_all() -> None:
         async with fan_out(double, keys(), workers=2) as outcomes:
             async for _ in outcomes:
                 pass
+
+    with pytest.raises(LookupError, match="no more keys"):
+        await take_all()
 
 
 async def test_async_keys_are_closed() -> None:

@@ -18,6 +18,7 @@ class Clock:
         self.slept: list[float] = []
 
     def __call__(self) -> float:
+        """Return the time."""
         return self.now
 
     async def sleep(self, delay: float) -> None:

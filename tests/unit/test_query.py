@@ -70,7 +70,7 @@ def test_filters_that_rackspace_lacks(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
-        (lambda: in_(), ValueError),
+        (in_, ValueError),
         (lambda: in_(5), TypeError),  # type: ignore[arg-type]
         (lambda: in_(""), ValueError),
         (lambda: in_('a"b'), ValueError),
