@@ -144,11 +144,21 @@ async def on_cloud(name: str, display: Display) -> int:
     return 0
 
 
+def positive(text: str) -> int:
+    """Return a number of disks: with none there would be nothing to show."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def main() -> int:
     """Run the demo as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m aioimages.demo", description=__doc__)
     parser.add_argument("--cloud", metavar="NAME", help="read this cloud of clouds.yaml; nothing is changed")
-    parser.add_argument("--disks", type=int, default=50, metavar="N", help="how many disks to import (default: 50)")
+    parser.add_argument(
+        "--disks", type=positive, default=50, metavar="N", help="how many disks to import (default: 50)"
+    )
     arguments = parser.parse_args()
     display = Display()
     try:

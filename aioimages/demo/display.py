@@ -46,7 +46,7 @@ class Display:
         table.add_column("id", no_wrap=True, min_width=36)
         for image in images:
             size = "" if image.size is None else decimal(image.size)
-            table.add_row(printable(image.name), image.status, size, image.id)
+            table.add_row(printable(image.name), printable(image.status), size, printable(image.id))
         self._console.print(table)
 
     @contextmanager
