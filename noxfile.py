@@ -60,7 +60,7 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
     session.run("coverage", "combine")
-    session.run("coverage", "report", "--fail-under", "95")
+    session.run("coverage", "report", "--fail-under", "97")
 
 
 @nox.session(python=NEWEST)

@@ -26,6 +26,7 @@ from aioimages import (
     TlsError,
     TransportError,
 )
+from aioimages._http import _without_hidden_retry
 
 pytestmark = [pytest.mark.anyio, pytest.mark.clouds("emulator-openstack")]
 
@@ -191,6 +192,31 @@ async def test_service_without_version_two() -> None:
     async with raw_server(talk) as url, Client(StaticToken("token", url)) as client:
         with pytest.raises(EndpointNotFoundError, match=r"serves v1\.1, not version 2"):
             await client.schemas.image()
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 404 Not Found", b"HTTP/1.1 200 OK"])
+async def test_service_that_does_not_list_its_versions(answer: bytes) -> None:
+    """A gateway that shows nothing at its root is taken at its word: the first call tells whether version 2 is there."""
+    paths = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        paths.append(head.split(b" ")[1])
+        is_schema = b"schemas" in paths[-1]
+        body = b'{"name": "image"}' if is_schema else b"<html>hello</html>"
+        status = b"HTTP/1.1 200 OK" if is_schema else answer
+        writer.write(status + b"\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+
+    async with raw_server(talk) as url, Client(StaticToken("token", f"{url}/images")) as client:
+        assert await client.schemas.image() == {"name": "image"}
+    assert paths == [b"/images/", b"/images/v2/schemas/image"]
+
+
+def test_another_aiohttp() -> None:
+    """An aiohttp that cannot be kept from repeating requests by itself is refused, not used."""
+    with pytest.raises(RuntimeError, match="another version"):
+        _without_hidden_retry(object())  # type: ignore[arg-type]
 
 
 async def test_user_agent(world: World) -> None:

@@ -1,5 +1,6 @@
 """Bad input: a clear error that names what was wrong, and nothing on the wire."""
 
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -274,6 +275,7 @@ OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"insecure": "yes"}, TypeError, "insecure"),
     ({"insecure": True, "cacert": "ca.pem"}, ValueError, "cacert"),
     ({"key": "key.pem"}, ValueError, "cert"),
+    ({"ssl": ssl.create_default_context(), "cacert": "ca.pem"}, ValueError, "says it all"),
 ]
 
 

@@ -179,10 +179,11 @@ async def test_wait_too_short(world: World, timeout: float) -> None:
 
 
 @rackspace
-async def test_wait_too_short_on_rackspace(world: World) -> None:
+@pytest.mark.parametrize("status", ["saving", "queued"])
+async def test_wait_too_short_on_rackspace(world: World, status: str) -> None:
     """A wait for an image that does not change ends in time."""
-    image = await world.make_image(status="saving")
-    with pytest.raises(TaskTimeoutError, match="still saving, not active"):
+    image = await world.make_image(status=status)
+    with pytest.raises(TaskTimeoutError, match=f"still {status}, not active"):
         await world.producer.images.wait(image.id, timeout=0.2)
 
 

@@ -84,6 +84,18 @@ async def test_wait_ends_on_time(world: World) -> None:
 
 @emulator
 @never_done
+async def test_wait_for_a_server_that_hangs(world: World) -> None:
+    """A request that is never answered does not keep a wait from ending."""
+    task = await world.import_disk()
+    world.emulator.faults.hang(path="/tasks/", times=None)
+    start = anyio.current_time()
+    with pytest.raises(TaskTimeoutError, match="still not answered for"):
+        await world.importer.tasks.wait(task.id, timeout=0.2)
+    assert anyio.current_time() - start < 3
+
+
+@emulator
+@never_done
 async def test_time_out_of_the_policy(world: World) -> None:
     """Where a wait says nothing of its own, the client's policy says how long it may take."""
     task = await world.import_disk()
