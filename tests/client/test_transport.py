@@ -196,7 +196,7 @@ async def test_service_without_version_two() -> None:
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 404 Not Found", b"HTTP/1.1 200 OK"])
 async def test_service_that_does_not_list_its_versions(answer: bytes) -> None:
-    """A gateway that shows nothing at its root is taken at its word: the first call tells whether version 2 is there."""
+    """A gateway that shows nothing at its root is believed: the first call tells whether version 2 is there."""
     paths = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
