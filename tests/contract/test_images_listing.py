@@ -148,3 +148,19 @@ async def test_two_listings_at_once(world: World) -> None:
         world.producer.images.list(page_size=1).collect(), world.producer.images.list(page_size=3).collect()
     )
     assert _ids(made) == _ids(one) == _ids(other)
+
+
+@pytest.mark.clouds("emulator")
+async def test_next_page_is_on_its_way(world: World) -> None:
+    """The next page is asked for while this one is being looked at, and no page further."""
+    await world.make_images(*"abcdef")
+    world.watch.clear()
+    listing = aiter(world.producer.images.list(page_size=2))
+    await anext(listing)
+    await asyncio.sleep(0.1)
+    assert len(world.watch.to("/images")) == 2
+    await anext(listing)
+    await anext(listing)
+    await asyncio.sleep(0.1)
+    assert len(world.watch.to("/images")) == 3
+    await listing.aclose()

@@ -1,0 +1,75 @@
+"""The README's programs, run as they stand."""
+
+import ast
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from disks import fixed_vhd
+
+import aioimages
+from aioimages import Client, PollPolicy, RackspaceApiKey
+from aioimages.emulator import Emulator
+
+pytestmark = pytest.mark.anyio
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+FIRST, BULK, EMBEDDED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+async def run(program: str, **names: Any) -> dict[str, Any]:
+    """Run a program as a notebook would, with top-level `await`, and return what it has named."""
+    code = compile(program, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    running = eval(code, names)  # our own README
+    if running is not None:
+        await running
+    return names
+
+
+def client_of(cloud: Emulator) -> Client:
+    """Return the producer's client."""
+    account = cloud.producer
+    credentials = RackspaceApiKey(account.username, account.api_key, auth_url=cloud.rackspace_auth_url)
+    return Client(credentials, region="DFW", poll=PollPolicy(first=0.05))
+
+
+async def test_first_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first program lists, imports and waits."""
+    async with Emulator() as cloud:
+        cloud.add_image(cloud.producer, name="here", os_distro="debian")
+        cloud.put_object(cloud.producer, "exports/web.vhd", fixed_vhd())
+        monkeypatch.setattr(aioimages, "Client", lambda *_, **__: client_of(cloud))
+        names = await run(FIRST.replace("asyncio.run(main())", ""))
+        main: Callable[[], Awaitable[None]] = names["main"]
+        await main()
+    shown = capsys.readouterr().out
+    assert "here debian" in shown
+    assert "name='web', status='active'" in shown
+
+
+async def test_bulk(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bulk program imports what is good, says what is not, and deletes."""
+    async with Emulator() as cloud, client_of(cloud) as client:
+        cloud.put_object(cloud.producer, "disks/good.vhd", fixed_vhd())
+        image_ids = [cloud.add_image(cloud.producer) for _ in range(3)]
+        names = await run(BULK, client=client, names=["good", "bad"], image_ids=[*image_ids, "missing"])
+        assert [outcome.key for outcome in names["failed"]] == ["missing"]
+    shown = capsys.readouterr().out
+    assert re.search(r"^good [0-9a-f-]{36}$", shown, re.MULTILINE)
+    assert re.search(r"^bad task .* failed", shown, re.MULTILINE)
+
+
+async def test_embedded_cloud(capsys: pytest.CaptureFixture[str]) -> None:
+    """The embedded cloud's program lists its public images."""
+    await run(EMBEDDED)
+    assert "Debian 12" in capsys.readouterr().out
+
+
+def test_commands() -> None:
+    """Both commands stand in the README, and the second one word for word in what runs everything."""
+    commands = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
+    assert [command.rpartition(" ")[2] for command in commands] == ["demo", "tests"]
+    script = (Path(__file__).parent.parent / ".ci/run").read_text()
+    assert script.rstrip().splitlines()[-1] == commands[1]
