@@ -8,6 +8,7 @@ async with Client(RackspaceApiKey("user", "key"), region="DFW") as client:
 """
 
 from aioimages._auth.credentials import (
+    Credentials,
     KeystoneApplicationCredential,
     KeystonePassword,
     KeystoneToken,
@@ -76,6 +77,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
+    "Credentials",
     "DecodeError",
     "EndpointNotFoundError",
     "ExportRequest",

@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 import attrs
 
-__all__ = ["Call", "Replay", "Reply", "identifier", "path"]
+__all__ = ["Call", "Replay", "Reply", "identifier", "is_unicode", "path"]
 
 T = TypeVar("T")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class Replay(enum.Enum):
@@ -27,7 +28,7 @@ class Reply:
     """What came back: the status, the headers by lower-case name, and the body as it was sent."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     url: str
 
@@ -74,11 +75,14 @@ def identifier(kind: str, value: Any, *, longest: int = 255) -> str:
         raise ValueError(f"{kind} contains a control character: {value!r}")
     if "/" in value or "\\" in value or value in {".", ".."}:
         raise ValueError(f"{kind} is not one segment of a path: {value!r}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{kind} is not valid Unicode: {value!r}") from None
+    if not is_unicode(value):
+        raise ValueError(f"{kind} is not valid Unicode: {value!r}")
     return value
+
+
+def is_unicode(text: str) -> bool:
+    """Say whether a text can be sent: half of a surrogate pair cannot."""
+    return not _SURROGATE.search(text)
 
 
 def path(*segments: str) -> str:

@@ -1,10 +1,11 @@
 """The client: where the parts are put together."""
 
+import re
 import ssl as _ssl
 from collections.abc import Sequence
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from aioimages import _config, _http
 from aioimages._auth.credentials import Credentials, service_url
@@ -13,8 +14,8 @@ from aioimages._bulk import Bulk
 from aioimages._calls.identity import INTERFACES
 from aioimages._dialect import dialect_named
 from aioimages._exchange import Exchange
-from aioimages._listing import count
-from aioimages._policy import PollPolicy, RetryPolicy, TimeoutPolicy
+from aioimages._lifetime import Lifetime
+from aioimages._policy import PollPolicy, RetryPolicy, TimeoutPolicy, count
 from aioimages._resources.images import Images
 from aioimages._resources.members import Members
 from aioimages._resources.schemas import Schemas
@@ -23,6 +24,8 @@ from aioimages._session import Session
 from aioimages._waiting import Waiter
 
 __all__ = ["Client", "connect"]
+
+P = TypeVar("P")
 
 
 class Client:
@@ -101,34 +104,35 @@ class Client:
         """
         if interface not in INTERFACES:
             raise ValueError(f"interface is public, internal or admin, not {interface!r}")
-        if not hasattr(credentials, "sign_in"):
-            raise TypeError(f"credentials are such as RackspaceApiKey, not {type(credentials).__name__}")
+        if isinstance(credentials, type) or not hasattr(credentials, "sign_in"):
+            raise TypeError(f"credentials are such as RackspaceApiKey(…), not {_named(credentials)}")
         if region is not None and (not isinstance(region, str) or not region.strip()):
             raise ValueError(f"region is a name such as 'DFW', not {region!r}")
-        own_name = f"aioimages/{version('aioimages')}"
-        timeout = timeout or TimeoutPolicy()
+        timeout = _policy("timeout", timeout, TimeoutPolicy)
         self._http = _http.Http(
             timeout=timeout,
             tls=_http.TlsOptions(context=ssl, cacert=cacert, cert=cert, key=key, insecure=insecure),
-            proxy=proxy,
+            proxy=None if proxy is None else service_url("proxy", proxy, may_name_user=True),
             trust_env=trust_env,
             trace_configs=trace_configs,
-            user_agent=f"{user_agent} {own_name}" if user_agent else own_name,
+            user_agent=_full_user_agent(user_agent),
             borrowed=session,
         )
         endpoint = credentials.endpoint if endpoint is None else endpoint
-        exchange = Exchange(self._http, retry or RetryPolicy(), timeout.call)
+        self._lifetime = Lifetime()
+        exchange = Exchange(self._http, _policy("retry", retry, RetryPolicy), timeout.call)
         run = Session(
             exchange,
             TokenSource(credentials, exchange),
+            self._lifetime,
             dialect=dialect_named(dialect) if dialect else credentials.dialect,
             identity_url=credentials.identity_url,
             endpoint=None if endpoint is None else service_url("endpoint", endpoint),
             region=region,
             interface=interface,
-            concurrency=count("concurrency", concurrency, least=1) or 1,
+            concurrency=count("concurrency", concurrency, least=1),
         )
-        waiter = Waiter(run, poll or PollPolicy())
+        waiter = Waiter(run, _policy("poll", poll, PollPolicy))
         self.images = Images(run, waiter)
         self.members = Members(run)
         self.tasks = Tasks(run, waiter)
@@ -148,7 +152,25 @@ class Client:
 
     async def close(self) -> None:
         """Close the connections. Calls on their way end with `ClientClosedError`. Closing twice does no harm."""
+        self._lifetime.end()
         await self._http.close()
+
+
+def _named(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _policy(name: str, policy: P | None, kind: type[P]) -> P:
+    if policy is not None and not isinstance(policy, kind):
+        raise TypeError(f"{name} is a {kind.__name__}(…), not {_named(policy)}")
+    return policy or kind()
+
+
+def _full_user_agent(program: str | None) -> str:
+    own = f"aioimages/{version('aioimages')}"
+    if program is not None and not re.fullmatch(r"[!-~]+( [!-~]+)*", program):
+        raise ValueError(f"user_agent is a name of visible ASCII characters, not {program!r}")
+    return f"{program} {own}" if program else own
 
 
 def connect(cloud: str | None = None, **overrides: Any) -> Client:

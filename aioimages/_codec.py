@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from types import GenericAlias
+from types import GenericAlias, UnionType
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -104,6 +104,9 @@ _converter.register_structure_hook_func(_is_object, partial(_strictly, dict))
 _converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _read_tuple_of_str)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[Any, ...], _read_tuple)
 
+# What type checkers see of a `str` that may be missing; a null never gets here.
+_converter.register_structure_hook_func(lambda kind: kind == str | Any, partial(_strictly, str))
+
 _PLAIN: Final = {str, int, bool}
 
 
@@ -116,8 +119,8 @@ class _Slot:
 
 
 def _slot_of(field: "attrs.Attribute[Any]") -> _Slot:
-    kinds = [kind for kind in get_args(field.type) or (field.type,) if kind is not type(None)]
-    kind = kinds[0] if len(kinds) == 1 else field.type
+    options = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
+    kind: Any = next(option for option in options if option not in {type(None), Any})
     return _Slot(field.name, kind, kind if kind in _PLAIN else None, _converter.get_structure_hook(kind))
 
 

@@ -190,7 +190,7 @@ def _guessed_kind(auth: Section, *, is_rackspace: bool) -> str:
 
 
 def _needed(auth: Section, *names: str) -> list[str]:
-    missing = [name for name in names if name not in auth]
+    missing = [name for name in names if auth.get(name) is None]
     if missing:
         raise ValueError(f"auth lacks {', '.join(missing)}")
     return [str(auth[name]) for name in names]

@@ -69,6 +69,9 @@ RACKSPACE = Dialect(
     replaced_attributes=frozenset(
         {
             "name",
+            "owner",
+            "visibility",
+            "os_hidden",
             "tags",
             "os_distro",
             "os_version",

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -26,7 +27,7 @@ from aioimages._http import Http
 from aioimages._models import Token
 from aioimages._policy import RetryPolicy
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "Trail", "is_passing"]
 
 T = TypeVar("T")
 
@@ -35,31 +36,34 @@ _SHORTEST_SECRET: Final = 6
 _PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
 
 
+def is_passing(error: BaseException) -> bool:
+    """Say whether an error tells of trouble that may be over soon: on the way to the service, or in it."""
+    match error:
+        case TlsError() | ProxyError():
+            return False
+        case StatusError():
+            return isinstance(error, RateLimitedError) or error.status in _PASSING_STATUSES
+    return isinstance(error, TransportError)
+
+
 def _retry_after(call: Call[Any], error: BaseException) -> float | None:
     """Judge whether a call may be repeated: `None` for no, otherwise the seconds that the server asked for."""
-    match error:
-        case ConnectError() | PoolTimeoutError():
-            return 0.0
-        case RateLimitedError():
-            return error.retry_after or 0.0
-        case TlsError() | ProxyError():
-            return None
-        case TransportError() if call.replay is Replay.SAFE:
-            return 0.0
-        case StatusError() if error.status in _PASSING_STATUSES and call.replay is Replay.SAFE:
-            return error.retry_after or 0.0
-    return None
+    undone = isinstance(error, ConnectError | PoolTimeoutError | RateLimitedError)
+    if not is_passing(error) or (call.replay is not Replay.SAFE and not undone):
+        return None
+    return (error.retry_after or 0.0) if isinstance(error, StatusError) else 0.0
 
 
 def _may_have_landed(error: AioImagesError) -> bool:
-    return isinstance(error, ServerError) or (isinstance(error, TransportError) and not isinstance(error, _NEVER_SENT))
+    if isinstance(error, ServerError):
+        return error.status != HTTPStatus.NOT_IMPLEMENTED
+    return isinstance(error, TransportError) and not isinstance(error, _NEVER_SENT)
 
 
 @attrs.define
-class _Attempts:
+class Trail:
     """What the tries of one call have come to so far."""
 
-    in_flight: bool = False
     may_have_landed: bool = False
 
 
@@ -71,13 +75,20 @@ class Exchange:
         self._retry = retry
         self._call_seconds = call_seconds
 
-    async def perform(self, call: Call[T], base: str, token: Token | None = None) -> T:
+    async def perform(
+        self,
+        call: Call[T],
+        base: str,
+        token: Token | None = None,
+        trail: Trail | None = None,
+    ) -> T:
         """Return what the call's answer says.
 
         Args:
             call: What to ask.
             base: The URL of the service's versioned root.
             token: The token to show.
+            trail: What became of the call before, where it was tried with another token.
 
         Raises:
             StatusError: The server refused, for the last time.
@@ -85,37 +96,38 @@ class Exchange:
             ProtocolError: The answer breaks the rules.
             AmbiguousOutcomeError: The answer was lost, and the request may not be repeated.
         """
-        attempts = _Attempts()
-        with anyio.move_on_after(self._call_seconds):
+        with anyio.move_on_after(self._call_seconds) as limit:
+            retrier = self._retry.retrying(
+                partial(_retry_after, call), deadline=limit.deadline, clock=anyio.current_time, sleep=anyio.sleep
+            )
             try:
-                return await self._retry.retrying(partial(_retry_after, call))(self._once, call, base, token, attempts)
-            except TransportError as error:
-                if call.replay is Replay.SAFE or isinstance(error, _NEVER_SENT):
+                return await retrier(self._once, call, base, token, trail or Trail())
+            except AioImagesError as error:
+                if call.replay is Replay.SAFE or not _may_have_landed(error):
                     raise
                 raise _ambiguous(call, str(error)) from error.__cause__
-        raise self._out_of_time(call, attempts)
+        raise self._out_of_time(call)
 
-    async def _once(self, call: Call[T], base: str, token: Token | None, attempts: _Attempts) -> T:
+    async def _once(self, call: Call[T], base: str, token: Token | None, trail: Trail) -> T:
         try:
-            attempts.in_flight = True
             reply = await self._http.send(call, base, token)
-            attempts.in_flight = False
             if reply.status in call.ok:
                 return call.read(reply)
-            if attempts.may_have_landed and reply.status in call.landed:
+            if trail.may_have_landed and reply.status in call.landed:
                 return await self._landed(call.landed[reply.status], base, token)
             error = error_from(call, _without_secrets(reply, call, token))
         except AioImagesError as caught:
             error = caught
-        attempts.may_have_landed |= _may_have_landed(error)
+        trail.may_have_landed |= _may_have_landed(error)
         raise error
 
     async def _landed(self, told_by: "Call[T] | T", base: str, token: Token | None) -> T:
         return await self.perform(told_by, base, token) if isinstance(told_by, Call) else told_by
 
-    def _out_of_time(self, call: Call[Any], attempts: _Attempts) -> AioImagesError:
+    def _out_of_time(self, call: Call[Any]) -> AioImagesError:
+        # Sleeps end before the deadline, so that what it cut was a request on its way.
         what = f"no answer within {self._call_seconds:g} s ({call.method} {call.path})"
-        if attempts.in_flight and call.replay is Replay.AMBIGUOUS:
+        if call.replay is Replay.AMBIGUOUS:
             return _ambiguous(call, what)
         error = TransportTimeoutError(what)
         error.__cause__ = TimeoutError()

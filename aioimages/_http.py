@@ -140,19 +140,20 @@ class Http:
         self._user_agent = user_agent
         self._borrowed = borrowed
         self._session: aiohttp.ClientSession | None = None
+        self._ssl: _ssl.SSLContext | bool = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
         self._closed = False
 
     async def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise ClientClosedError("the client is closed")
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
             raise RuntimeError("this client was used in another event loop; make one client for each loop")
         if self._session is None:
             self._loop = loop
             async with self._opening:
+                if self._closed:
+                    raise ClientClosedError("the client is closed")
                 if self._session is None:
                     self._session = await self._new_session()
         return self._session
@@ -160,12 +161,15 @@ class Http:
     async def _new_session(self) -> aiohttp.ClientSession:
         connector: aiohttp.BaseConnector | None
         traces = self._trace_configs
+        self._ssl = await self._tls.resolve()
         if self._borrowed is not None:
+            if self._borrowed.closed:
+                raise ConfigurationError("the aiohttp session that was given as session= is closed")
             connector, pool_wait = self._borrowed.connector, self._timeout.connect
             traces = [*traces, _queue_watch()]
         else:
             # The number of requests in flight is bounded before they come here.
-            connector, pool_wait = aiohttp.TCPConnector(limit=0, ssl=await self._tls.resolve()), None
+            connector, pool_wait = aiohttp.TCPConnector(limit=0), None
         session = aiohttp.ClientSession(
             connector=connector,
             connector_owner=self._borrowed is None,
@@ -198,7 +202,7 @@ class Http:
         Raises:
             TransportError: No usable answer came.
             ProtocolError: The answer is no HTTP, is encoded though none was asked for, or is larger than 64 MiB.
-            ClientClosedError: The client was closed before the answer came.
+            ClientClosedError: The connections are closed.
         """
         session = await self._open()
         trace: dict[str, bool] = {}
@@ -209,6 +213,7 @@ class Http:
                 headers=_headers(call, token),
                 data=call.body,
                 proxy=self._proxy,
+                ssl=self._ssl,
                 allow_redirects=False,
                 trace_request_ctx=trace,
             ) as response:
@@ -219,17 +224,15 @@ class Http:
                     str(response.url),
                 )
         except (TimeoutError, aiohttp.ClientError, OSError) as caught:
-            if self._closed:
-                problem: AioImagesError = ClientClosedError("the client was closed before the answer came")
-            else:
-                problem = _translated(caught, call, base, queued=trace.get("queued", False))
+            problem = _translated(caught, call, base, queued=trace.get("queued", False))
         raise problem
 
     async def close(self) -> None:
-        """Close the connections. Calls on their way end with `ClientClosedError`."""
-        self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        """Close the connections, for good."""
+        async with self._opening:
+            self._closed = True
+            if self._session is not None:
+                await self._session.close()
 
 
 def _url(call: Call[Any], base: str) -> URL:

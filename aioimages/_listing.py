@@ -10,23 +10,13 @@ import attrs
 from aioimages._call import Call
 from aioimages._errors import PaginationLoopError
 from aioimages._models import Page
+from aioimages._policy import count
 
-__all__ = ["Listing", "count"]
+__all__ = ["Listing"]
 
 T = TypeVar("T")
 
 Run = Callable[[Call[Page[T]]], Awaitable[Page[T]]]
-
-
-def count(name: str, value: int | None, *, least: int) -> int | None:
-    """Return a number that is `None` or large enough; otherwise raise, naming it."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} is an int, not {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name} is at least {least}, not {value}")
-    return value
 
 
 class Listing(Generic[T]):
@@ -48,8 +38,8 @@ class Listing(Generic[T]):
         self._run = run
         self._call = call
         self._key = key
-        self._page_size = count("page_size", page_size, least=1)
-        self._max_items = count("max_items", max_items, least=0)
+        self._page_size = None if page_size is None else count("page_size", page_size, least=1)
+        self._max_items = None if max_items is None else count("max_items", max_items, least=0)
 
     async def __aiter__(self) -> AsyncGenerator[T, None]:
         async with aclosing(self._pages()) as pages:

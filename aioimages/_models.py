@@ -95,14 +95,15 @@ class Task:
     """An import or export that the service works on (Images v2, "Tasks").
 
     `status` is `pending`, `processing`, `success` or `failure`; the last two are final. Entries of a listing carry no
-    `input`, `result` or `message`: get the task to see them. `image_id` is the image that an import made. `message` is
-    `None` where the service has nothing to say.
+    `input`, `result` or `message`: get the task to see them. `image_id` is the image that an import made, and `None`
+    for an export and before the end. `message` is `None` where the service has nothing to say.
     """
 
     id: str
     type: str | None = None
     status: str
-    image_id: str | None = None
+    # Any in place of None: after an import it is there, and programs need not say so once more to type checkers.
+    image_id: str | Any = None
     message: str | None = None
     input: Mapping[str, Any] | None = attrs.field(default=None, repr=False, hash=False)
     result: Mapping[str, Any] | None = attrs.field(default=None, repr=False, hash=False)

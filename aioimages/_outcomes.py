@@ -1,5 +1,6 @@
 """One function over many keys, concurrently: an outcome for each, and one that fails does not stop the others."""
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -19,12 +20,18 @@ AsyncOutcomes = AsyncIterator[Outcome[K, V]]
 
 
 async def _one_by_one(keys: Iterable[K] | AsyncIterable[K]) -> AsyncGenerator[K, None]:
-    if isinstance(keys, AsyncIterable):
-        async for key in keys:
-            yield key
-    else:
+    if not isinstance(keys, AsyncIterable):
         for key in keys:
             yield key
+        return
+    iterator = aiter(keys)
+    try:
+        async for key in iterator:
+            yield key
+    finally:
+        # One that was made here is closed here; one that was given stays its giver's.
+        if iterator is not keys and isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
 
 
 async def _outcome(function: Callable[[K], Awaitable[V]], key: K) -> Outcome[K, V]:
@@ -33,7 +40,8 @@ async def _outcome(function: Callable[[K], Awaitable[V]], key: K) -> Outcome[K, 
     except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to this item
         return Outcome(key=key, error=error)
     except anyio.get_cancelled_exc_class():
-        if anyio.current_effective_deadline() == -math.inf:
+        task = asyncio.current_task()
+        if anyio.current_effective_deadline() == -math.inf or (task is not None and task.cancelling()):
             raise
         # Nobody cancelled us: the function awaited something that somebody else had cancelled.
         return Outcome(key=key, error=RuntimeError("what the function waited for was cancelled"))
@@ -49,13 +57,16 @@ async def fan_out(
     """Apply a function to keys, so many at a time, and give the outcomes as they come.
 
     Leaving the block cancels what is not done. Where outcomes are not taken, work goes on for twice `workers` items at
-    the most.
+    the most. When the keys themselves fail, what was begun is ended, and the error is raised after its outcomes.
     """
     source = _one_by_one(keys)
     turn = anyio.Lock()
     send, receive = anyio.create_memory_object_stream[Outcome[K, V]](workers)
 
+    problem: BaseException | None = None
+
     async def work(results: MemoryObjectSendStream[Outcome[K, V]]) -> None:
+        nonlocal problem
         async with results:
             while True:
                 async with turn:
@@ -63,9 +74,11 @@ async def fan_out(
                         key = await anext(source)
                     except StopAsyncIteration:
                         return
+                    except Exception as error:  # noqa: BLE001  # raised when the outcomes have been taken
+                        problem = error
+                        return
                 await results.send(await _outcome(function, key))
 
-    problem: BaseException
     try:
         async with receive, anyio.create_task_group() as group:
             async with send:
@@ -75,8 +88,7 @@ async def fan_out(
             group.cancel_scope.cancel()
     except BaseExceptionGroup as errors:
         problem = errors.exceptions[0]
-    else:
-        return
     finally:
         await source.aclose()
-    raise problem
+    if problem is not None:
+        raise problem

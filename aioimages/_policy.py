@@ -5,11 +5,10 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import anyio
 import attrs
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result
 
-__all__ = ["UNSET", "Clock", "PollPolicy", "RetryPolicy", "Sleep", "TimeoutPolicy", "Unset", "seconds"]
+__all__ = ["UNSET", "Clock", "PollPolicy", "RetryPolicy", "Sleep", "TimeoutPolicy", "Unset", "count", "seconds"]
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
@@ -35,13 +34,31 @@ def seconds(name: str, value: float | None) -> float | None:
     return float(value)
 
 
-def _is_seconds(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
+def count(name: str, value: int, *, least: int) -> int:
+    """Return a number that is large enough; otherwise raise, naming it."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is an int, not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name} is at least {least}, not {value}")
+    return value
+
+
+def _is_seconds_or_none(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
     seconds(attribute.name, value)
+
+
+def _is_seconds(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    if seconds(attribute.name, value) is None:
+        raise TypeError(f"{attribute.name} is a number of seconds, not None")
 
 
 def _is_positive(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
     if not seconds(attribute.name, value):
         raise ValueError(f"{attribute.name} is a number of seconds above 0, not {value}")
+
+
+def _is_count(_: object, attribute: "attrs.Attribute[Any]", value: int) -> None:
+    count(attribute.name, value, least=1)
 
 
 def _is_at_least_one(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
@@ -66,9 +83,9 @@ class TimeoutPolicy:
         call: For one request with all its attempts. A wait has a limit of its own, and a listing has one for each page.
     """
 
-    connect: float | None = attrs.field(default=10.0, validator=_is_seconds)
-    read: float | None = attrs.field(default=60.0, validator=_is_seconds)
-    call: float | None = attrs.field(default=120.0, validator=_is_seconds)
+    connect: float | None = attrs.field(default=10.0, validator=_is_seconds_or_none)
+    read: float | None = attrs.field(default=60.0, validator=_is_seconds_or_none)
+    call: float | None = attrs.field(default=120.0, validator=_is_seconds_or_none)
 
 
 @attrs.frozen(kw_only=True)
@@ -86,17 +103,27 @@ class RetryPolicy:
         retry_after_limit: The longest `Retry-After` that is waited for, in seconds.
     """
 
-    attempts: int = attrs.field(default=5, validator=_is_at_least_one)
+    attempts: int = attrs.field(default=5, validator=_is_count)
     base: float = attrs.field(default=0.2, validator=_is_seconds)
     ceiling: float = attrs.field(default=20.0, validator=_is_seconds)
     retry_after_limit: float = attrs.field(default=60.0, validator=_is_seconds)
 
-    def retrying(self, retry_after_of: Callable[[BaseException], float | None]) -> AsyncRetrying:
-        """Make a retrier for one call.
+    def retrying(
+        self,
+        retry_after_of: Callable[[BaseException], float | None],
+        *,
+        deadline: float,
+        clock: Clock,
+        sleep: Sleep,
+    ) -> AsyncRetrying:
+        """Make a retrier for one call, which raises the last error when it gives up.
 
         Args:
             retry_after_of: Judges an error: `None` when the call must not be repeated, otherwise the seconds that the
                 server asked for (0 where it did not).
+            deadline: When to give up on the clock, rather than sleep beyond it.
+            clock: Tells the time.
+            sleep: Lets time pass.
         """
 
         def may_repeat(error: BaseException) -> bool:
@@ -114,8 +141,8 @@ class RetryPolicy:
         return AsyncRetrying(
             retry=retry_if_exception(may_repeat),
             wait=delay,
-            stop=stop_after_attempt(self.attempts),
-            sleep=anyio.sleep,
+            stop=lambda state: state.attempt_number >= self.attempts or clock() + state.upcoming_sleep > deadline,
+            sleep=sleep,
             reraise=True,
         )
 
@@ -139,7 +166,7 @@ class PollPolicy:
     growth: float = attrs.field(default=1.5, validator=_is_at_least_one)
     ceiling: float = attrs.field(default=30.0, validator=_is_positive)
     jitter: float = attrs.field(default=0.1, validator=_is_share)
-    timeout: float | None = attrs.field(default=None, validator=_is_seconds)
+    timeout: float | None = attrs.field(default=None, validator=_is_seconds_or_none)
 
     def delay(self, looks: int) -> float:
         """Return how long to wait after so many looks, jitter included."""

@@ -10,7 +10,8 @@ from aioimages._call import Call
 from aioimages._calls.identity import versions
 from aioimages._dialect import Dialect
 from aioimages._errors import DecodeError, EndpointNotFoundError, StatusError, UnauthorizedError
-from aioimages._exchange import Exchange
+from aioimages._exchange import Exchange, Trail
+from aioimages._lifetime import Lifetime
 from aioimages._models import Token
 
 __all__ = ["Session"]
@@ -29,6 +30,7 @@ class Session:
         self,
         exchange: Exchange,
         tokens: TokenSource,
+        lifetime: Lifetime,
         *,
         dialect: Dialect,
         identity_url: str,
@@ -39,6 +41,7 @@ class Session:
     ) -> None:
         self.dialect = dialect
         self.concurrency = concurrency
+        self.lifetime = lifetime
         self._exchange = exchange
         self._tokens = tokens
         self._identity_url = identity_url
@@ -55,15 +58,20 @@ class Session:
         Raises:
             AioImagesError: Whatever went wrong; the classes say what.
         """
-        async with self._places:
-            token = await self._tokens.get()
-            base = self._base or await self._find_base(token)
-            try:
-                return await self._exchange.perform(call, base, token)
-            except UnauthorizedError:
-                if not self._tokens.renewable:
-                    raise
-            return await self._exchange.perform(call, base, await self._tokens.replace(token))
+        with self.lifetime.span():
+            async with self._places:
+                return await self._authorized(call)
+
+    async def _authorized(self, call: Call[T]) -> T:
+        token = await self._tokens.get()
+        base = self._base or await self._find_base(token)
+        trail = Trail()
+        try:
+            return await self._exchange.perform(call, base, token, trail)
+        except UnauthorizedError:
+            if not self._tokens.renewable:
+                raise
+        return await self._exchange.perform(call, base, await self._tokens.replace(token), trail)
 
     async def _find_base(self, token: Token) -> str:
         async with self._finding:

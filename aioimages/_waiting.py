@@ -6,16 +6,19 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeVar
 
 import anyio
+import attrs
 
 from aioimages._calls import images, tasks
 from aioimages._dialect import Operation
 from aioimages._errors import (
+    AioImagesError,
     NotFoundError,
     TaskExpiredError,
     TaskFailedError,
     TaskTimeoutError,
     TransferError,
 )
+from aioimages._exchange import is_passing
 from aioimages._models import Image, Task, TaskFailureCode
 from aioimages._outcomes import AsyncOutcomes, fan_out
 from aioimages._policy import UNSET, Clock, PollPolicy, Sleep, Unset, seconds
@@ -29,6 +32,19 @@ _CODE: Final = re.compile(r"^\s*(\d{3})\b|error code:?\s*'?(\d{3})\b", re.IGNORE
 _CODES: Final = {str(code.value): code for code in TaskFailureCode}
 # A look that begins at the deadline is given this long to be answered.
 _LAST_LOOK_SECONDS: Final = 1.0
+IMAGE_STATUSES: Final = frozenset(
+    {
+        "active",
+        "deactivated",
+        "deleted",
+        "importing",
+        "killed",
+        "pending_delete",
+        "queued",
+        "saving",
+        "uploading",
+    },
+)
 _LOST: Final = frozenset({"killed", "deleted", "pending_delete"})
 
 
@@ -81,7 +97,7 @@ class Waiter:
             raise expired
 
         call = tasks.get(task_id)
-        task = await self._until(look, lambda task: task.is_final, timeout)
+        task = await self._until(look, lambda task: task.is_final, timeout, first=self._policy.delay(0))
         if task is None or not task.is_final:
             state = seen.status if seen else "not answered for"
             raise TaskTimeoutError(f"task {task_id} is still {state} after {timeout:g} s", task=seen)
@@ -115,7 +131,12 @@ class Waiter:
 
         async def look() -> Image:
             nonlocal seen
-            seen = await self._session.run(call)
+            try:
+                seen = await self._session.run(call)
+            except NotFoundError:
+                if seen is None:
+                    raise
+                seen = attrs.evolve(seen, status="deleted")
             if seen.status == "queued" != status:
                 await self._raise_failed_import(image_id)
             return seen
@@ -124,7 +145,9 @@ class Waiter:
             return image.status == status or image.status in _LOST
 
         call = images.get(image_id)
-        image = await self._until(look, is_settled, timeout)
+        if status not in IMAGE_STATUSES:
+            raise ValueError(f"status is one of {', '.join(sorted(IMAGE_STATUSES))}, not {status!r}")
+        image = await self._until(look, is_settled, timeout, first=0.0)
         if image is None or not is_settled(image):
             state = seen.status if seen else "not answered for"
             raise TaskTimeoutError(f"image {image_id} is still {state}, not {status}, after {timeout:g} s")
@@ -146,12 +169,36 @@ class Waiter:
         look: Callable[[], Awaitable[T]],
         is_done: Callable[[T], bool],
         timeout: float | None,
+        *,
+        first: float,
     ) -> T | None:
-        """Look until it is done or the time is over; return the last answer, or `None` where none came."""
+        """Look until it is done or the time is over; return the last answer, or `None` where none came.
+
+        Trouble that may pass is looked through, once it is known that there is something to wait for, or an end to it.
+        """
         start = self._clock()
         deadline = float("inf") if timeout is None else start + timeout
-        poller = self._policy.polling(is_done, deadline=deadline, clock=self._clock, sleep=self._sleep)
-        with anyio.move_on_after(None if timeout is None else timeout + _LAST_LOOK_SECONDS):
-            await self._sleep(min(self._policy.delay(0), deadline - start))
-            return await poller(look)
-        return None
+        last: T | None = None
+
+        async def try_to_look() -> T | None:
+            nonlocal last
+            try:
+                last = await look()
+            except AioImagesError as error:
+                if not is_passing(error) or (last is None and timeout is None):
+                    raise
+            return last
+
+        poller = self._policy.polling(
+            lambda answer: answer is not None and is_done(answer),
+            deadline=deadline,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
+        with (
+            self._session.lifetime.span(),
+            anyio.move_on_after(None if timeout is None else timeout + _LAST_LOOK_SECONDS),
+        ):
+            await self._sleep(min(first, deadline - start))
+            return await poller(try_to_look)
+        return last

@@ -10,7 +10,7 @@ from aioimages._models import CatalogEndpoint, Token
 
 __all__ = ["find_endpoint", "has_version", "refuse_plain_http"]
 
-_VERSIONED: Final = re.compile(r"/v\d+(?:\.\d+)?(?:/[^/]+)?$")
+_VERSIONED: Final = re.compile(r"/v2(?:\.\d+)?(?:/[^/]+)?$")
 
 
 def find_endpoint(token: Token, service_type: str, *, region: str | None, interface: str) -> str:

@@ -66,7 +66,7 @@ class Credentials(Protocol):
         raise NotImplementedError
 
 
-def service_url(name: str, url: Any) -> str:
+def service_url(name: str, url: Any, *, may_name_user: bool = False) -> str:
     """Return a service's URL without a slash at its end; otherwise raise, naming the argument."""
     if not isinstance(url, str):
         raise TypeError(f"{name} is a str, not {type(url).__name__}")
@@ -76,10 +76,14 @@ def service_url(name: str, url: Any) -> str:
     except ValueError:
         parts, usable = urlsplit(""), False
     if not usable or re.search(r"[\s\x00-\x1f\x7f]", url):
-        raise ValueError(f"{name} is an http or https URL, such as https://cloud.example/identity, not {url[:80]!r}")
-    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(f"{name} is an http or https URL, such as https://cloud.example/identity, not {_shown(url)}")
+    if ("@" in parts.netloc and not may_name_user) or parts.query or parts.fragment:
         raise ValueError(f"{name} has neither user, query nor fragment")
     return url.rstrip("/")
+
+
+def _shown(url: str) -> str:
+    return "one that may hold a password" if "@" in url else repr(url[:80])
 
 
 def _text(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:

@@ -67,6 +67,9 @@ class TokenSource:
         lease = self._lease
         if lease is not None and self._clock() < lease.renew_at:
             return lease.token
+        if lease is not None and self._lock.locked() and self._clock() < lease.ends_at:
+            # Somebody renews it already, and until then it is good.
+            return lease.token
         async with self._lock:
             # Another call may have signed in while this one waited.
             if self._lease is not lease and self._lease is not None:

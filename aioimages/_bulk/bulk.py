@@ -4,10 +4,9 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
-from aioimages._listing import count
 from aioimages._models import ExportRequest, ImportRequest, Task
 from aioimages._outcomes import AsyncOutcomes, fan_out
-from aioimages._policy import UNSET, Unset
+from aioimages._policy import UNSET, Unset, count
 from aioimages._resources.tasks import Tasks
 from aioimages._session import Session
 
@@ -46,7 +45,7 @@ class Bulk:
             raise TypeError(f"function is an async function, not {type(function).__name__}")
         if isinstance(keys, str) or not isinstance(keys, Iterable | AsyncIterable):
             raise TypeError(f"keys are several, not one {type(keys).__name__}")
-        workers = count("concurrency", concurrency, least=1) or self._session.concurrency
+        workers = self._session.concurrency if concurrency is None else count("concurrency", concurrency, least=1)
         return fan_out(function, keys, workers=workers)
 
     def import_images(

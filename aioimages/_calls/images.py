@@ -1,14 +1,16 @@
 """Images, their tags and their actions (Images v2, "Images", "Image tags")."""
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import attrs
+
 from aioimages import _codec
-from aioimages._call import Call, Replay, identifier, path
+from aioimages._call import Call, Replay, Reply, identifier, is_unicode, path
 from aioimages._calls import query
 from aioimages._dialect import Dialect, Operation
-from aioimages._errors import UnsupportedOperationError
+from aioimages._errors import AmbiguousOutcomeError, UnsupportedOperationError
 from aioimages._models import Image, Page, Task
 
 __all__ = [
@@ -75,6 +77,9 @@ READ_ONLY: Final = ATTRIBUTES - {
 }
 
 
+_read_image: Final = _codec.one(Image)
+
+
 def supported(dialect: Dialect, operation: Operation) -> None:
     """Raise `UnsupportedOperationError` unless the dialect has the operation."""
     if operation not in dialect.operations:
@@ -103,7 +108,7 @@ def list_page(
 
 def get(image_id: str) -> Call[Image]:
     """GET /v2/images/{image_id} (Images v2, "Show image")."""
-    return Call(method="GET", path=image_path(image_id), read=_codec.one(Image))
+    return Call(method="GET", path=image_path(image_id), read=_read_image)
 
 
 def create(dialect: Dialect, attributes: Mapping[str, Any], properties: Mapping[str, str] | None) -> Call[Image]:
@@ -124,9 +129,31 @@ def create(dialect: Dialect, attributes: Mapping[str, Any], properties: Mapping[
         body=_codec.dump(document),
         ok=frozenset({201}),
         read=_codec.one(Image),
-        # An id that the caller chose may be somebody else's image; one that was made here cannot.
-        landed={} if "id" in given else {409: get(image_id)},
+        landed={409: attrs.evolve(get(image_id), read=_made_as(document) if "id" in given else _read_image)},
     )
+
+
+def _made_as(document: Mapping[str, Any]) -> Callable[[Reply], Image]:
+    """Return a reader that takes an image for ours when it is as it was asked for.
+
+    An id that the caller chose may be that of an older image, one that was made here cannot.
+    """
+
+    def read(reply: Reply) -> Image:
+        image = _read_image(reply)
+        found = _codec.document(reply)
+        if image.status == "queued" and all(_same(found.get(name), value) for name, value in document.items()):
+            return image
+        raise AmbiguousOutcomeError(
+            f"there is an image {image.id}, which may or may not be the one whose making was not answered",
+            candidates=(image,),
+        )
+
+    return read
+
+
+def _same(found: Any, asked: Any) -> bool:
+    return sorted(found) == sorted(asked) if isinstance(found, list) and isinstance(asked, list) else found == asked
 
 
 def patch(image_id: str, operations: Iterable[Mapping[str, Any]]) -> Call[Image]:
@@ -134,15 +161,16 @@ def patch(image_id: str, operations: Iterable[Mapping[str, Any]]) -> Call[Image]
     checked = [_patch_operation(operation) for operation in operations]
     if not checked:
         raise ValueError("there is nothing to change")
-    # An `add` or `replace` of the same value is the same image; a `remove` of what is gone is 409.
-    removes = any(operation["op"] == "remove" for operation in checked)
+    # An `add` or `replace` of the same value is the same image. A `remove` of what is gone is 409, and an `add` below
+    # an attribute appends to a list.
+    once = any(operation["op"] == "remove" or operation["path"].count("/") > 1 for operation in checked)
     return Call(
         method="PATCH",
         path=image_path(image_id),
         headers={"Content-Type": JSON_PATCH},
         body=_codec.dump(checked),
         read=_codec.one(Image),
-        replay=Replay.AMBIGUOUS if removes else Replay.SAFE,
+        replay=Replay.AMBIGUOUS if once else Replay.SAFE,
     )
 
 
@@ -265,6 +293,8 @@ def tag_text(tag: Any) -> str:
         raise TypeError(f"a tag is a str, not {type(tag).__name__}")
     if not tag.strip() or len(tag) > 255:  # noqa: PLR2004  # the service's limit
         raise ValueError(f"a tag has 1 to 255 characters, not {len(tag.strip())}")
+    if not is_unicode(tag):
+        raise ValueError(f"a tag is valid Unicode, not {tag!r}")
     return tag
 
 
@@ -275,7 +305,12 @@ def delete(image_id: str) -> Call[None]:
 
 def tag_fits_path(dialect: Dialect, tag: str) -> bool:
     """Say whether a tag can be added and removed by its path. Others are set with the image's `tags`."""
-    return "/" not in tag_text(tag) and (tag.isascii() or not dialect.garbles_tags_in_paths)
+    tag_text(tag)
+    try:
+        identifier("tag", tag)
+    except ValueError:
+        return False
+    return tag.isascii() or not dialect.garbles_tags_in_paths
 
 
 def add_tag(image_id: str, tag: str) -> Call[None]:

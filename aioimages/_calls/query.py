@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import attrs
 
 from aioimages._dialect import OPENSTACK, RACKSPACE, Dialect
 
-__all__ = ["Operator", "eq", "gt", "gte", "in_", "lt", "lte", "neq", "query_of", "sort_parameters"]
+__all__ = ["ImageFilters", "Operator", "eq", "gt", "gte", "in_", "lt", "lte", "neq", "query_of", "sort_parameters"]
 
 COLON_PARSED: Final = frozenset({"id", "name", "status", "container_format", "disk_format"})
 MOMENTS: Final = frozenset({"created_at", "updated_at"})
@@ -27,6 +27,29 @@ class Operator:
 
     name: str
     values: tuple[str | datetime, ...]
+
+
+class ImageFilters(TypedDict, total=False):
+    """The filters of a listing of images, by the wire's names."""
+
+    checksum: str | None
+    container_format: str | Operator | None
+    created_at: datetime | Operator | None
+    disk_format: str | Operator | None
+    hidden: bool | None
+    id: str | Operator | None
+    member_status: str | None
+    name: str | Operator | None
+    os_hash_algo: str | None
+    os_hash_value: str | None
+    os_hidden: bool | None
+    owner: str | None
+    protected: bool | None
+    size_max: int | None
+    size_min: int | None
+    status: str | Operator | None
+    updated_at: datetime | Operator | None
+    visibility: str | None
 
 
 def in_(*values: str) -> Operator:

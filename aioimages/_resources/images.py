@@ -2,12 +2,13 @@
 
 import builtins
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 from weakref import WeakValueDictionary
 
 import anyio
 
 from aioimages._calls import images as calls
+from aioimages._calls.query import ImageFilters
 from aioimages._errors import NotFoundError
 from aioimages._listing import Listing
 from aioimages._models import Image, Task
@@ -34,7 +35,7 @@ class Images:
         sort: str | Sequence[str] | None = None,
         tag: str | Sequence[str] | None = None,
         properties: Mapping[str, str] | None = None,
-        **filters: Any,
+        **filters: Unpack[ImageFilters],
     ) -> Listing[Image]:
         """List images (Images v2, "List images").
 
@@ -116,7 +117,7 @@ class Images:
             "container_format": container_format,
             "id": id,
             "visibility": visibility,
-            "tags": list(tags) if tags and not isinstance(tags, str) else tags or None,
+            "tags": tags if isinstance(tags, str) else list(tags) or None,
             "protected": protected,
             "os_hidden": hidden,
             "min_disk": min_disk,
@@ -182,7 +183,11 @@ class Images:
         await self._session.run(calls.delete(image_id))
 
     async def add_tag(self, image_id: str, tag: str) -> None:
-        """Give an image a tag of 1 to 255 characters (Images v2, "Add image tag")."""
+        """Give an image a tag of 1 to 255 characters (Images v2, "Add image tag").
+
+        A tag that the service cannot read in a path goes by way of the image's whole list of tags, where the service
+        lets another client's change be lost.
+        """
         if not calls.tag_fits_path(self._session.dialect, tag):
             await self._change_tags(image_id, add=tag)
             return
@@ -252,9 +257,11 @@ class Images:
             timeout: Seconds to wait at the most; `None` is for ever. Otherwise `PollPolicy.timeout` holds.
 
         Raises:
+            NotFoundError: There is no such image.
             TaskFailedError: An import into the image failed; it carries the import's task.
             TaskTimeoutError: The time is over. It is a `TimeoutError` too.
-            TransferError: The image is lost (`killed`, `deleted`).
+            TransferError: The image is lost: it was deleted meanwhile, or the service gave it up (`killed`).
+            ValueError: There is no such status.
         """
         return await self._waiter.image(image_id, status, self._waiter.timeout(timeout))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from aioimages import (
     RetryPolicy,
     ServerError,
     StaticToken,
+    TaskTimeoutError,
     TimeoutPolicy,
     TransportError,
     TransportTimeoutError,
@@ -175,12 +177,75 @@ async def test_task_that_was_never_sent(world: World) -> None:
 
 
 async def test_server_error_for_a_task(world: World) -> None:
-    """A server error for a task is not tried again: it may have been taken on."""
+    """A server error for a task is not tried again: the task may have been taken on, and the error says so."""
     importer = world.client(world.importer.images._session._tokens._credentials, retry=FAST)
     fault = world.emulator.faults.status(503, method="POST", path="/tasks$", times=None)
-    with pytest.raises(ServerError):
+    with pytest.raises(AmbiguousOutcomeError, match="may or may not have been carried out: 503"):
         await importer.tasks.import_image(world.import_source(), name="once")
     assert fault.hits == 1
+
+
+async def test_answer_that_comes_before_the_deadline(world: World) -> None:
+    """A refusal that stays is raised as it is, in time, rather than waited on until the deadline hides it."""
+    client = world.client(world.credentials(world.site.producer), timeout=TimeoutPolicy(call=1.0))
+    await client.schemas.image()
+    world.emulator.faults.status(429, headers={"Retry-After": "2"}, path="/schemas/", times=None)
+    start = time.monotonic()
+    with pytest.raises(RateLimitedError) as raised:
+        await client.schemas.image()
+    assert raised.value.retry_after == 2.0
+    assert time.monotonic() - start < 0.5
+
+
+async def test_task_that_cannot_be_sent_in_time() -> None:
+    """A task that was never sent is no ambiguity, however long it was tried."""
+    client = Client(StaticToken("token", "http://127.0.0.1:1/v2"), timeout=TimeoutPolicy(call=0.3), dialect="rackspace")
+    async with client:
+        with pytest.raises(ConnectError):
+            await client.tasks.import_image("disks/web.vhd", name="web")
+
+
+@openstack
+async def test_lost_answer_of_a_creation_and_a_refused_token(world: World, client: Client) -> None:
+    """An image is made once also where the answer was lost and the token was refused after that."""
+    world.emulator.faults.drop_reply(method="POST", path="/images$")
+    world.emulator.faults.status(401, method="POST", path="/images$")
+    image = await client.images.create(name="once")
+    assert [found.id async for found in client.images.list(name="once")] == [image.id]
+
+
+@openstack
+async def test_lost_answer_of_a_creation_with_an_id(world: World, client: Client) -> None:
+    """An image whose id the caller chose is found too; one that is not what was asked for may be somebody else's."""
+    image_id = str(uuid.uuid4())
+    world.emulator.faults.drop_reply(method="POST", path="/images$")
+    made = await client.images.create(id=image_id, name="once", tags=["a"], properties={"os_distro": "ubuntu"})
+    assert (made.id, made.name, made.status) == (image_id, "once", "queued")
+    world.emulator.faults.clear()
+    world.emulator.faults.drop(method="POST", path="/images$")
+    with pytest.raises(AmbiguousOutcomeError) as raised:
+        await client.images.create(id=image_id, name="another")
+    assert raised.value.candidates == (made,)
+
+
+async def test_wait_through_trouble(world: World) -> None:
+    """A wait goes on through trouble that passes, however long the retries of one look are."""
+    importer = world.client(world.importer.images._session._tokens._credentials, retry=RetryPolicy(attempts=1))
+    task = await importer.tasks.import_image(world.import_source(), name="web")
+    fault = world.emulator.faults.status(503, path="/tasks/", times=3)
+    assert (await importer.tasks.wait(task.id, timeout=20)).status == "success"
+    assert fault.hits == 3
+
+
+async def test_wait_that_never_sees_anything(world: World) -> None:
+    """A wait without an end raises what stands in the way of its first look."""
+    importer = world.client(world.importer.images._session._tokens._credentials, retry=RetryPolicy(attempts=1))
+    task = await importer.tasks.import_image(world.import_source(), name="web")
+    world.emulator.faults.status(503, path="/tasks/", times=None)
+    with pytest.raises(ServerError):
+        await importer.tasks.wait(task.id, timeout=None)
+    with pytest.raises(TaskTimeoutError, match="still not answered for"):
+        await importer.tasks.wait(task.id, timeout=0.3)
 
 
 async def test_lost_answer_of_a_removal(world: World, client: Client) -> None:

@@ -15,8 +15,10 @@ from servers import ForwardProxy, answering, raw_server, reverse_proxy, tls_serv
 from aioimages import (
     AioImagesError,
     Client,
+    ClientClosedError,
     ConfigurationError,
     EndpointNotFoundError,
+    PollPolicy,
     PoolTimeoutError,
     ProtocolError,
     ProxyError,
@@ -68,6 +70,16 @@ async def test_trusted_certificate(authority: trustme.CA, cacert: str) -> None:
         for options in ways:
             async with _client(url, **options) as client:
                 assert (await client.schemas.image())["name"] == "image"
+
+
+async def test_borrowed_session_and_certificates(authority: trustme.CA, cacert: str) -> None:
+    """What is said of certificates holds for the connections of a borrowed session too."""
+    async with tls_server(_serving(authority)) as url, aiohttp.ClientSession() as session:
+        async with _client(url, session=session, cacert=cacert) as client:
+            assert (await client.schemas.image())["name"] == "image"
+        async with _client(url, session=session) as client:
+            with pytest.raises(TlsError):
+                await client.schemas.image()
 
 
 async def test_unknown_certificate(authority: trustme.CA) -> None:
@@ -259,6 +271,31 @@ async def test_borrowed_session(world: World) -> None:
             assert answer.status == 200
     headers = world.emulator.requests[1].headers
     assert not {"x-mine", "cookie"} & headers.keys()
+
+
+async def test_borrowed_session_that_is_closed(world: World) -> None:
+    """A borrowed session that is closed lends no connections, and the error says so."""
+    session = aiohttp.ClientSession()
+    await session.close()
+    with pytest.raises(ConfigurationError, match="session= is closed"):
+        await world.client(world.credentials(world.site.producer), session=session).schemas.image()
+
+
+async def test_closing_with_a_borrowed_session(world: World) -> None:
+    """Calls and waits on their way when the client is closed end at once, on borrowed connections too."""
+    task = await world.import_disk()
+    world.emulator.faults.hang(path="/schemas/", times=None)
+    async with aiohttp.ClientSession() as session:
+        client = world.client(
+            world.credentials(world.site.producer if world.dialect == "rackspace" else world.site.admin),
+            session=session,
+            poll=PollPolicy(first=60, ceiling=60),
+        )
+        under_way = [asyncio.create_task(client.schemas.image()), asyncio.create_task(client.tasks.wait(task.id))]
+        await asyncio.sleep(0.1)
+        await client.close()
+        outcomes = await asyncio.wait_for(asyncio.gather(*under_way, return_exceptions=True), 2)
+    assert {type(outcome) for outcome in outcomes} == {ClientClosedError}
 
 
 async def test_borrowed_connections_that_are_all_taken(world: World) -> None:

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from clouds import World
 
-from aioimages import Client, PollPolicy, RetryPolicy, StaticToken, TimeoutPolicy, UnsupportedOperationError, in_
+from aioimages import (
+    Client,
+    PollPolicy,
+    RackspaceApiKey,
+    RetryPolicy,
+    StaticToken,
+    TimeoutPolicy,
+    UnsupportedOperationError,
+    in_,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -247,6 +256,14 @@ async def test_export_at_openstack(world: World) -> None:
         await world.producer.tasks.create("export", {})
 
 
+async def test_bad_status_to_wait_for(world: World) -> None:
+    """An image can be waited for to come to a status that there is."""
+    world.watch.clear()
+    with pytest.raises(ValueError, match=r"status is one of active, .* not 'delted'"):
+        await world.producer.images.wait("some-image", status="delted")
+    assert world.watch.requests == []
+
+
 async def test_bad_tasks(world: World) -> None:
     """Statuses, types and inputs of tasks are checked."""
     with pytest.raises(ValueError, match="pending, processing"):
@@ -271,6 +288,15 @@ OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"dialect": "amazon"}, ValueError, "amazon"),
     ({"concurrency": 0}, ValueError, "concurrency"),
     ({"concurrency": True}, TypeError, "concurrency"),
+    ({"concurrency": None}, TypeError, "concurrency"),
+    ({"timeout": 30}, TypeError, r"timeout is a TimeoutPolicy\(…\), not int"),
+    ({"retry": 3}, TypeError, "retry is a RetryPolicy"),
+    ({"poll": PollPolicy}, TypeError, "not the class PollPolicy"),
+    ({"proxy": "nonsense"}, ValueError, "proxy is an http"),
+    ({"proxy": "user:secret@nonsense"}, ValueError, "proxy is .* not one that may hold a password"),
+    ({"proxy": 5}, TypeError, "proxy"),
+    ({"user_agent": "a\r\nb"}, ValueError, "user_agent"),
+    ({"user_agent": "ü"}, ValueError, "user_agent"),
     ({"ssl": True}, TypeError, "SSLContext"),
     ({"insecure": "yes"}, TypeError, "insecure"),
     ({"insecure": True, "cacert": "ca.pem"}, ValueError, "cacert"),
@@ -290,6 +316,8 @@ def test_what_is_no_credentials() -> None:
     """A user name is no credentials."""
     with pytest.raises(TypeError, match="RackspaceApiKey"):
         Client("user")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not the class RackspaceApiKey"):
+        Client(RackspaceApiKey)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ async def test_leaving_early(world: World) -> None:
 
     async with world.producer.bulk.map(work, range(100), concurrency=10) as outcomes:
         assert (await anext(outcomes)).value == 0
-    assert before == client_tasks()
+    assert client_tasks() <= before
 
 
 @pytest.mark.parametrize("keys", ["one-id", 5, None])

@@ -110,7 +110,7 @@ async def test_leaving_a_listing_early(world: World) -> None:
     sent = len(world.watch.requests)
     await asyncio.sleep(0.2)
     assert sent == len(world.watch.requests)
-    assert before == client_tasks()
+    assert client_tasks() <= before
 
 
 async def test_repeated_tags_over_pages(world: World) -> None:

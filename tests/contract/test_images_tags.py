@@ -9,7 +9,24 @@ from aioimages import Client, Image, NotFoundError
 
 pytestmark = pytest.mark.anyio
 
-TAGS = ["web", "two words", "grün", "★", "50%", "%41", "a:b", "a,b", "a+b", "a?b#c&d", "a/b", "...", "x" * 255]
+TAGS = [
+    "web",
+    "two words",
+    "grün",
+    "★",
+    "50%",
+    "%41",
+    "a:b",
+    "a,b",
+    "a+b",
+    "a?b#c&d",
+    "a/b",
+    "a\\b",
+    "..",
+    ".",
+    "...",
+    "x" * 255,
+]
 
 
 async def _tags(client: Client, image: Image) -> set[str]:
@@ -73,4 +90,6 @@ async def test_impossible_tag(world: World, tag: str) -> None:
         await world.producer.images.add_tag(image.id, tag)
     with pytest.raises(ValueError, match="a tag has 1 to 255 characters"):
         await world.producer.images.remove_tag(image.id, tag)
+    with pytest.raises(ValueError, match="a tag is valid Unicode"):
+        await world.producer.images.add_tag(image.id, "\ud800")
     assert world.watch.requests == []

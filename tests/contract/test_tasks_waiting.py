@@ -193,7 +193,7 @@ async def test_leaving_as_completed_early(world: World) -> None:
     async with world.importer.tasks.as_completed(ids) as outcomes:
         async for _ in outcomes:
             break
-    assert before == client_tasks()
+    assert client_tasks() <= before
     sent = len(world.watch.requests)
     await asyncio.sleep(0.3)
     assert sent == len(world.watch.requests)
@@ -216,7 +216,7 @@ async def test_cancelled_wait(world: World) -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert before == client_tasks()
+    assert client_tasks() <= before
     sent = len(world.watch.requests)
     await asyncio.sleep(0.3)
     assert sent == len(world.watch.requests)
@@ -232,7 +232,7 @@ async def test_cancelled_wait_for_many(world: World) -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert before == client_tasks()
+    assert client_tasks() <= before
     assert all(outcome.ok for outcome in await world.importer.tasks.wait_all(ids, timeout=30))
 
 

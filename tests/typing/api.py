@@ -11,6 +11,7 @@ import aiohttp
 import aioimages
 from aioimages import (
     Client,
+    Credentials,
     ExportRequest,
     Image,
     ImportRequest,
@@ -35,6 +36,11 @@ from aioimages import (
     in_,
 )
 from aioimages.emulator import Account, Emulator
+
+
+def signed_in(credentials: Credentials) -> Client:
+    """Take any credentials."""
+    return Client(credentials)
 
 
 async def passcode() -> str:
@@ -130,7 +136,8 @@ async def tasks(client: Client) -> None:
     assert_type(client.tasks.list(type="import", status="pending", sort="created_at:desc"), Listing[Task])
     task = await client.tasks.import_image("exports/web.vhd", name="web")
     assert_type(task, Task)
-    assert_type(task.image_id, str | None)
+    assert_type(task.image_id, str | Any)
+    assert_type(await client.images.get(task.image_id), Image)
     assert_type(task.is_final, bool)
     assert_type(await client.tasks.get(task.id), Task)
     assert_type(await client.tasks.create("import", {"import_from": "x"}), Task)

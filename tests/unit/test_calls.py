@@ -84,12 +84,6 @@ def test_create() -> None:
     assert body(images.create(OPENSTACK, {}, None))["id"] != body(images.create(OPENSTACK, {}, None))["id"]
 
 
-def test_create_with_an_id() -> None:
-    """An id of the caller's may be somebody else's image already: a conflict stays one."""
-    call = images.create(OPENSTACK, {"id": "7c1b4ee8-6a3d-4bd5-9a4f-0d6a0e6f7a10"}, None)
-    assert call.landed == {}
-
-
 @pytest.mark.parametrize(
     ("attributes", "properties", "kind", "words"),
     [
@@ -156,6 +150,8 @@ def test_patch() -> None:
     """A patch that sets may be sent again, one that removes may not."""
     sets = images.patch("i", [{"op": "replace", "path": "/name", "value": "web"}])
     removes = images.patch("i", [{"op": "remove", "path": "/old"}])
+    appends = images.patch("i", [{"op": "add", "path": "/locations/-", "value": {}}])
+    assert appends.replay is Replay.AMBIGUOUS
     assert (sets.replay, removes.replay) == (Replay.SAFE, Replay.AMBIGUOUS)
     assert sets.headers == {"Content-Type": "application/openstack-images-v2.1-json-patch"}
     with pytest.raises(TypeError, match="mapping"):

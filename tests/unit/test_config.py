@@ -142,6 +142,8 @@ def test_options(home: Path, section: dict[str, Any], options: dict[str, Any]) -
     ("section", "words"),
     [
         ({"auth": {"auth_url": "https://x", "username": "me"}}, "auth lacks password"),
+        ({"auth": {"auth_url": "https://x", "user_id": "5", "password": "p"}}, "auth lacks username"),
+        ({"auth": {"token": "t"}, "auth_type": "admin_token"}, "auth lacks endpoint"),
         ({"auth": AUTH, "auth_type": "v3kerberos"}, "'v3kerberos' is not supported; there are admin_token"),
         ({"auth": AUTH, "profile": "vexxhost"}, "'vexxhost' is not known"),
         ({"auth": {**AUTH, "auth_url": "cloud.example"}}, "auth_url is an http"),

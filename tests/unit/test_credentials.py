@@ -137,6 +137,8 @@ def test_endpoints_that_are_not_there(catalog: Any, region: str | None, interfac
         ("https://x/image/v2.1", True),
         ("https://x", False),
         ("https://x/image", False),
+        ("https://x/v3/image", False),
+        ("https://x/api/v1/glance", False),
         ("https://v2.example/image", False),
         ("https://x/v2/a/b", False),
     ],

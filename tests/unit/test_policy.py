@@ -42,15 +42,14 @@ def test_what_is_no_duration(value: Any, kind: type[Exception]) -> None:
         seconds("timeout", value)
 
 
-async def _delays(policy: RetryPolicy, asked: float | None, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+async def _delays(policy: RetryPolicy, asked: float | None, *, deadline: float = float("inf")) -> list[float]:
     clock = Clock()
-    monkeypatch.setattr("anyio.sleep", clock.sleep)
 
     async def fail() -> None:
         raise OSError("no")
 
     with pytest.raises(OSError, match="no"):
-        await policy.retrying(lambda _: asked)(fail)
+        await policy.retrying(lambda _: asked, deadline=deadline, clock=clock, sleep=clock.sleep)(fail)
     return clock.slept
 
 
@@ -58,21 +57,33 @@ async def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Delays are drawn evenly below bounds that double up to the ceiling."""
     policy = RetryPolicy(attempts=8, base=1.0, ceiling=10.0)
     monkeypatch.setattr("random.uniform", lambda _, high: high)
-    assert await _delays(policy, 0.0, monkeypatch) == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
+    assert await _delays(policy, 0.0) == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
 
 
-async def test_delays_that_the_server_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_delays_that_the_server_asks_for() -> None:
     """A server that names a time is given it, and up to a fifth more."""
-    delays = await _delays(RetryPolicy(attempts=20), 5.0, monkeypatch)
+    delays = await _delays(RetryPolicy(attempts=20), 5.0)
     assert len(delays) == 19
     assert all(5.0 <= delay <= 6.0 for delay in delays)
 
 
-async def test_what_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_not_repeated() -> None:
     """An error that is final, and a wait that would be too long, end at once."""
-    assert await _delays(RetryPolicy(), None, monkeypatch) == []
-    assert await _delays(RetryPolicy(retry_after_limit=4), 5.0, monkeypatch) == []
-    assert await _delays(RetryPolicy(attempts=1), 0.0, monkeypatch) == []
+    assert await _delays(RetryPolicy(), None) == []
+    assert await _delays(RetryPolicy(retry_after_limit=4), 5.0) == []
+    assert await _delays(RetryPolicy(attempts=1), 0.0) == []
+    assert await _delays(RetryPolicy(), 10.0, deadline=105.0) == []
+
+
+@pytest.mark.parametrize("field", ["attempts", "base", "ceiling", "retry_after_limit"])
+def test_what_is_no_policy(field: str) -> None:
+    """A policy says by name what cannot be: `None` where a number is due, a boolean, a share of an attempt."""
+    given: Any
+    for given in (None, "1", True):
+        with pytest.raises(TypeError, match=field):
+            RetryPolicy(**{field: given})
+    with pytest.raises(TypeError, match="attempts"):
+        RetryPolicy(attempts=1.5)  # type: ignore[arg-type]
 
 
 def test_poll_delays() -> None:

@@ -53,6 +53,19 @@ def source_of(*answers: Token | Exception) -> tuple[TokenSource, Credentials, li
     return TokenSource(credentials, Exchange(), clock=lambda: now[0]), credentials, now  # type: ignore[arg-type]
 
 
+async def test_renewal_holds_nobody_up() -> None:
+    """While somebody renews a token that is still good, the others go on with it."""
+    source, credentials, now = source_of(token("a"), token("b"))
+    await source.get()
+    now[0] = 3500.0
+    renewing = asyncio.create_task(source.get())
+    await asyncio.sleep(0)
+    assert (await source.get()).value == "a"
+    assert (await renewing).value == "b"
+    assert (await source.get()).value == "b"
+    assert credentials.asked == 2
+
+
 @pytest.mark.parametrize(("lifetime", "kept", "renewed"), [(3600.0, 3479.0, 3481.0), (100.0, 94.0, 96.0)])
 async def test_renewal_ahead(lifetime: float, kept: float, renewed: float) -> None:
     """A token is renewed two minutes before its end, or when a twentieth of a short life is left."""
