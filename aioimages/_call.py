@@ -2,13 +2,13 @@
 
 import enum
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import attrs
 
-__all__ = ["Call", "Replay", "Reply", "identifier", "is_unicode", "path"]
+__all__ = ["Body", "Call", "Replay", "Reply", "identifier", "is_unicode", "path"]
 
 T = TypeVar("T")
 
@@ -21,6 +21,20 @@ class Replay(enum.Enum):
 
     SAFE = "the request may be sent again: doing it twice is doing it once"
     AMBIGUOUS = "the request may have been carried out, and a second one would be carried out too"
+    LOOK_FIRST = "whoever asked looks at what has become of it before it is sent again"
+
+
+@attrs.frozen
+class Body:
+    """Data that is sent piece by piece.
+
+    Attributes:
+        open: Begins the data. It is called when there is a connection to send them on.
+        size_bytes: How long they are, where that is known.
+    """
+
+    open: Callable[[], AsyncGenerator[bytes, None]] = attrs.field(repr=False)
+    size_bytes: int | None
 
 
 @attrs.frozen
@@ -44,8 +58,9 @@ class Call(Generic[T]):
         ok: The statuses that accept.
         query: Parameters in order; names may repeat.
         headers: Headers beyond those that every request has. They may hold secrets.
-        body: The JSON body. It may hold secrets.
+        body: The JSON body, which may hold secrets, or data.
         replay: What may be done when the answer is lost.
+        at_root: Whether the path stands beside the versioned root, not below it.
         landed: For a repeated request only: the statuses which say that an earlier try was carried out, and the call
             that then tells the result, or the result.
         secrets: What must not be shown should the server repeat it in an error.
@@ -57,8 +72,9 @@ class Call(Generic[T]):
     ok: frozenset[int] = frozenset({200})
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    body: bytes | None = attrs.field(default=None, repr=False)
+    body: bytes | Body | None = attrs.field(default=None, repr=False)
     replay: Replay = Replay.SAFE
+    at_root: bool = False
     landed: Mapping[int, "Call[T] | T"] = attrs.field(factory=dict, repr=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
 

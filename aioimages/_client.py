@@ -16,11 +16,13 @@ from aioimages._dialect import dialect_named
 from aioimages._exchange import Exchange
 from aioimages._lifetime import Lifetime
 from aioimages._policy import PollPolicy, RetryPolicy, TimeoutPolicy, count
+from aioimages._resources.discovery import Info, Stores
 from aioimages._resources.images import Images
 from aioimages._resources.members import Members
 from aioimages._resources.schemas import Schemas
 from aioimages._resources.tasks import Tasks
 from aioimages._session import Session
+from aioimages._tls import TlsOptions
 from aioimages._waiting import Waiter
 
 __all__ = ["Client", "connect"]
@@ -43,6 +45,8 @@ class Client:
         members: Whom images are shared with.
         tasks: Imports and exports.
         schemas: The JSON schemas of what the service knows.
+        info: What the service can do, and what quotas there are.
+        stores: Where the service keeps image data.
         bulk: Many at once.
     """
 
@@ -50,6 +54,8 @@ class Client:
     members: Members
     tasks: Tasks
     schemas: Schemas
+    info: Info
+    stores: Stores
     bulk: Bulk
 
     def __init__(
@@ -111,7 +117,7 @@ class Client:
         timeout = _policy("timeout", timeout, TimeoutPolicy)
         self._http = _http.Http(
             timeout=timeout,
-            tls=_http.TlsOptions(context=ssl, cacert=cacert, cert=cert, key=key, insecure=insecure),
+            tls=TlsOptions(context=ssl, cacert=cacert, cert=cert, key=key, insecure=insecure),
             proxy=None if proxy is None else service_url("proxy", proxy, may_name_user=True),
             trust_env=trust_env,
             trace_configs=trace_configs,
@@ -137,6 +143,8 @@ class Client:
         self.members = Members(run)
         self.tasks = Tasks(run, waiter)
         self.schemas = Schemas(run)
+        self.info = Info(run)
+        self.stores = Stores(run)
         self.bulk = Bulk(run, self.tasks)
 
     async def __aenter__(self) -> Self:

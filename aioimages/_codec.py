@@ -17,9 +17,9 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from aioimages._call import Reply
 from aioimages._errors import DecodeError, ProtocolError, UnsafeLinkError
-from aioimages._models import WIRE, Page, Task
+from aioimages._models import WIRE, Page, Store, Task
 
-__all__ = ["document", "dump", "http_date", "moment", "nothing", "one", "origin", "page", "undecodable"]
+__all__ = ["document", "dump", "http_date", "moment", "nothing", "one", "origin", "page", "undecodable", "under"]
 
 T = TypeVar("T")
 
@@ -77,6 +77,14 @@ def _is_object(kind: Any) -> bool:
     return made_of in (dict, Mapping)
 
 
+def _object_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    values = get_args(kind)[1]
+    if values is Any:
+        return partial(_strictly, dict)
+    read = converter.get_structure_hook(values)
+    return lambda value, _: {name: read(item, values) for name, item in _strictly(dict, value).items()}
+
+
 def _is_sequence(kind: Any) -> bool:
     made_of: Any = get_origin(kind)
     return made_of in (list, tuple)
@@ -100,7 +108,7 @@ for _type in (str, int, bool):
     _converter.register_structure_hook(_type, partial(_strictly, _type))
 _converter.register_structure_hook(datetime, _read_moment)
 _converter.register_structure_hook_factory(_is_sequence, _sequence_hook)
-_converter.register_structure_hook_func(_is_object, partial(_strictly, dict))
+_converter.register_structure_hook_factory(_is_object, _object_hook)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _read_tuple_of_str)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[Any, ...], _read_tuple)
 
@@ -194,7 +202,16 @@ def _task_hook(raw: Any, _: object) -> Task:
     return attrs.evolve(task, **changes) if changes else task
 
 
+def _store_hook(raw: Any, _: object) -> Store:
+    # Glance writes these two as words.
+    if type(raw) is dict:
+        raw = {**raw, **{key: raw[key] == "true" for key in ("default", "read-only") if type(raw.get(key)) is str}}
+    return _structure_store(raw, None)
+
+
 _converter.register_structure_hook_factory(attrs.has, _Structure)
+_structure_store: Final = _Structure(Store)
+_converter.register_structure_hook(Store, _store_hook)
 _structure_task: Final = _Structure(Task)
 _converter.register_structure_hook(Task, _task_hook)
 
@@ -245,6 +262,20 @@ def nothing(_: Reply) -> None:
 def document(reply: Reply) -> dict[str, Any]:
     """Read an answer that is a JSON object, as it is."""
     return _structure(reply, _parse(reply), dict[str, Any], "$")
+
+
+def under(kind: type[T], *keys: str) -> Callable[[Reply], T]:
+    """Return a reader of what stands under a key, or under a key under a key."""
+
+    def read(reply: Reply) -> T:
+        found, place = _parse(reply), "$"
+        for key in keys:
+            if key not in _structure(reply, found, dict[str, Any], place):
+                raise undecodable(reply, f"required key {key!r} is missing at {place}")
+            found, place = found[key], f"{place}.{key}"
+        return _structure(reply, found, kind, place)
+
+    return read
 
 
 def page(cls: type[T], key: str) -> Callable[[Reply], Page[T]]:

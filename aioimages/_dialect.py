@@ -15,6 +15,7 @@ class Operation(enum.StrEnum):
     ACTIONS = "deactivating and reactivating images"
     IMAGE_TASKS = "listing an image's tasks"
     EXPORT = "export tasks"
+    DATA = "moving image data"
 
 
 @attrs.frozen(kw_only=True)
@@ -94,7 +95,7 @@ RACKSPACE = Dialect(
 OPENSTACK = Dialect(
     name="openstack",
     title="OpenStack Images v2",
-    operations=frozenset({Operation.CREATE, Operation.ACTIONS, Operation.IMAGE_TASKS}),
+    operations=frozenset({Operation.CREATE, Operation.ACTIONS, Operation.IMAGE_TASKS, Operation.DATA}),
     filters=_COMMON_FILTERS
     | {
         "id",

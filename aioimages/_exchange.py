@@ -1,6 +1,8 @@
 """A call, sent as often as its policy allows, until it has an answer that can be read or an error that is final."""
 
 import re
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -8,7 +10,7 @@ from typing import Any, Final, TypeVar
 import anyio
 import attrs
 
-from aioimages._call import Call, Replay, Reply
+from aioimages._call import Body, Call, Replay, Reply
 from aioimages._errors import (
     AioImagesError,
     AmbiguousOutcomeError,
@@ -23,17 +25,27 @@ from aioimages._errors import (
     TransportTimeoutError,
 )
 from aioimages._fault import error_from
-from aioimages._http import Http
+from aioimages._http import Http, Stream
 from aioimages._models import Token
 from aioimages._policy import RetryPolicy
 
 __all__ = ["Exchange", "Trail", "is_passing"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _NEVER_SENT: Final = (ConnectError, PoolTimeoutError, ProxyError, TlsError)
 _SHORTEST_SECRET: Final = 6
 _PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
+
+
+# Errors after which a call has had no effect, or may have it twice.
+_UNDONE: Final = {
+    Replay.SAFE: (AioImagesError,),
+    Replay.AMBIGUOUS: (ConnectError, PoolTimeoutError, RateLimitedError),
+    # A refusal, too, may come when part of the data has been sent.
+    Replay.LOOK_FIRST: (ConnectError, PoolTimeoutError),
+}
 
 
 def is_passing(error: BaseException) -> bool:
@@ -48,8 +60,8 @@ def is_passing(error: BaseException) -> bool:
 
 def _retry_after(call: Call[Any], error: BaseException) -> float | None:
     """Judge whether a call may be repeated: `None` for no, otherwise the seconds that the server asked for."""
-    undone = isinstance(error, ConnectError | PoolTimeoutError | RateLimitedError)
-    if not is_passing(error) or (call.replay is not Replay.SAFE and not undone):
+    undone = isinstance(error, _UNDONE[call.replay])
+    if not is_passing(error) or not undone:
         return None
     return (error.retry_after or 0.0) if isinstance(error, StatusError) else 0.0
 
@@ -72,7 +84,7 @@ class Exchange:
 
     def __init__(self, http: Http, retry: RetryPolicy, call_seconds: float | None) -> None:
         self._http = http
-        self._retry = retry
+        self.retry = retry
         self._call_seconds = call_seconds
 
     async def perform(
@@ -96,17 +108,42 @@ class Exchange:
             ProtocolError: The answer breaks the rules.
             AmbiguousOutcomeError: The answer was lost, and the request may not be repeated.
         """
-        with anyio.move_on_after(self._call_seconds) as limit:
-            retrier = self._retry.retrying(
+        return await self._until_final(self._once, call, base, token, trail or Trail())
+
+    async def open(self, call: Call[Any], base: str, token: Token | None = None, trail: Trail | None = None) -> Stream:
+        """Return an accepted answer whose body is on its way, with its first piece already here.
+
+        It raises what `perform` does. Close what it returns.
+        """
+        return await self._until_final(self._begun, call, base, token, trail or Trail())
+
+    async def _until_final(
+        self,
+        attempt: Callable[[Call[Any], str, Token | None, Trail], Awaitable[R]],
+        call: Call[Any],
+        *arguments: Any,
+    ) -> R:
+        # How long data take depends on how much they are: then only the single steps are limited.
+        with anyio.move_on_after(None if isinstance(call.body, Body) else self._call_seconds) as limit:
+            retrier = self.retry.retrying(
                 partial(_retry_after, call), deadline=limit.deadline, clock=anyio.current_time, sleep=anyio.sleep
             )
             try:
-                return await retrier(self._once, call, base, token, trail or Trail())
+                return await retrier(attempt, call, *arguments)
             except AioImagesError as error:
-                if call.replay is Replay.SAFE or not _may_have_landed(error):
+                if call.replay is not Replay.AMBIGUOUS or not _may_have_landed(error):
                     raise
                 raise _ambiguous(call, str(error)) from error.__cause__
         raise self._out_of_time(call)
+
+    async def _begun(self, call: Call[Any], base: str, token: Token | None, _: Trail) -> Stream:
+        async with AsyncExitStack() as stack:
+            stream = await stack.enter_async_context(await self._http.open(call, base, token))
+            if stream.status not in call.ok:
+                raise error_from(call, _without_secrets(await stream.reply(), call, token))
+            await stream.begin()
+            stack.pop_all()
+        return stream
 
     async def _once(self, call: Call[T], base: str, token: Token | None, trail: Trail) -> T:
         try:

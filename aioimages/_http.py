@@ -4,19 +4,20 @@ aiohttp's own objects stay here: its errors hold the request's headers, and with
 """
 
 import asyncio
+import math
 import ssl as _ssl
-from collections.abc import Iterable
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from types import SimpleNamespace, TracebackType
+from typing import Any, Final, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
+import anyio
 import anyio.to_thread
-import attrs
 from yarl import URL
 
-from aioimages._call import Call, Reply
+from aioimages._call import Body, Call, Reply
 from aioimages._errors import (
     AioImagesError,
     ClientClosedError,
@@ -31,8 +32,9 @@ from aioimages._errors import (
 )
 from aioimages._models import Token
 from aioimages._policy import TimeoutPolicy
+from aioimages._tls import TlsOptions
 
-__all__ = ["Http", "Session", "TlsOptions", "TraceConfig"]
+__all__ = ["Http", "Session", "Stream", "TraceConfig"]
 
 # The aiohttp types that are part of the public face.
 Session = aiohttp.ClientSession
@@ -40,56 +42,6 @@ TraceConfig = aiohttp.TraceConfig
 
 LARGEST_ANSWER_BYTES: Final = 64 * 2**20
 _PIECE_BYTES: Final = 2**18
-
-
-@attrs.frozen(kw_only=True)
-class TlsOptions:
-    """How a server proves who it is, and how we do."""
-
-    context: _ssl.SSLContext | None = None
-    cacert: str | None = None
-    cert: str | None = None
-    key: str | None = attrs.field(default=None, repr=False)
-    insecure: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse what does not go together."""
-        if self.context is not None and not isinstance(self.context, _ssl.SSLContext):
-            raise TypeError(f"ssl is an ssl.SSLContext, not {type(self.context).__name__}")
-        if not isinstance(self.insecure, bool):
-            raise TypeError(f"insecure is a bool, not {type(self.insecure).__name__}")
-        files = (self.cacert, self.cert, self.key)
-        if self.context is not None and (self.insecure or any(files)):
-            raise ValueError("ssl already says it all: give cacert, cert, key and insecure without it")
-        if self.key is not None and self.cert is None:
-            raise ValueError("key is of no use without cert")
-        if self.insecure and self.cacert:
-            raise ValueError("insecure checks no certificate, so cacert is of no use with it")
-
-    async def resolve(self) -> _ssl.SSLContext | bool:
-        """Return what aiohttp wants, reading certificates in a worker thread."""
-        if self.context is not None:
-            return self.context
-        if self.cert is None and self.cacert is None:
-            return not self.insecure
-        return await anyio.to_thread.run_sync(self._load)
-
-    def _load(self) -> _ssl.SSLContext:
-        for path in filter(None, (self.cacert, self.cert, self.key)):
-            if not Path(path).is_file():
-                raise ConfigurationError(f"there is no certificate file {path}")
-        try:
-            context = _ssl.create_default_context(cafile=self.cacert)
-            if self.insecure:
-                context.check_hostname = False
-                context.verify_mode = _ssl.CERT_NONE
-            if self.cert is not None:
-                context.load_cert_chain(self.cert, self.key)
-        except (OSError, ValueError) as error:
-            problem = ConfigurationError(f"cacert, cert and key cannot be used: {error}")
-        else:
-            return context
-        raise problem
 
 
 def _without_hidden_retry(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
@@ -161,7 +113,7 @@ class Http:
     async def _new_session(self) -> aiohttp.ClientSession:
         connector: aiohttp.BaseConnector | None
         traces = self._trace_configs
-        self._ssl = await self._tls.resolve()
+        self._ssl = await anyio.to_thread.run_sync(self._tls.load)
         if self._borrowed is not None:
             if self._borrowed.closed:
                 raise ConfigurationError("the aiohttp session that was given as session= is closed")
@@ -204,28 +156,47 @@ class Http:
             ProtocolError: The answer is no HTTP, is encoded though none was asked for, or is larger than 64 MiB.
             ClientClosedError: The connections are closed.
         """
+        async with await self.open(call, base, token) as stream:
+            return await stream.reply()
+
+    async def open(self, call: Call[Any], base: str, token: Token | None = None) -> "Stream":
+        """Send a call once, as `send` does, and return its answer as soon as it begins, whatever its status."""
         session = await self._open()
         trace: dict[str, bool] = {}
         try:
-            async with session.request(
+            response = await self._request(session, call, _url(call, base), token, trace)
+        except (TimeoutError, aiohttp.ClientError, OSError) as caught:
+            problem = _translated(caught, call, base, queued=trace.get("queued", False))
+        else:
+            return Stream(response, lambda error: _translated(error, call, base, queued=False))
+        raise problem
+
+    async def _request(
+        self,
+        session: aiohttp.ClientSession,
+        call: Call[Any],
+        url: URL,
+        token: Token | None,
+        trace: dict[str, bool],
+    ) -> aiohttp.ClientResponse:
+        def begin(data: Any) -> Awaitable[aiohttp.ClientResponse]:
+            return session.request(
                 call.method,
-                _url(call, base),
+                url,
                 headers=_headers(call, token),
-                data=call.body,
+                data=data,
                 proxy=self._proxy,
                 ssl=self._ssl,
                 allow_redirects=False,
                 trace_request_ctx=trace,
-            ) as response:
-                return Reply(
-                    response.status,
-                    {name.lower(): value for name, value in response.headers.items()},
-                    await _read(response),
-                    str(response.url),
-                )
-        except (TimeoutError, aiohttp.ClientError, OSError) as caught:
-            problem = _translated(caught, call, base, queued=trace.get("queued", False))
-        raise problem
+                read_bufsize=_PIECE_BYTES,
+            )
+
+        if not isinstance(call.body, Body):
+            return await begin(call.body)
+        with anyio.CancelScope() as stall:
+            return await begin(_unless_stalled(call.body, stall, self._timeout.read))
+        raise TimeoutError
 
     async def close(self) -> None:
         """Close the connections, for good."""
@@ -233,6 +204,91 @@ class Http:
             self._closed = True
             if self._session is not None:
                 await self._session.close()
+
+
+class Stream:
+    """An answer whose body is still on its way. Leave its block to give the connection back.
+
+    Attributes:
+        status: The status.
+        headers: The headers by lower-case name.
+    """
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        translate: Callable[[Exception], AioImagesError],
+    ) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._response = response
+        self._translate = translate
+        self._begun = b""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._response.__aexit__(exc_type, exc, traceback)
+
+    async def begin(self) -> None:
+        """Wait for the first piece of the body, or for its end."""
+        self._begun = await self.read()
+
+    async def read(self) -> bytes:
+        """Return the next piece of the body, of at most some hundred KB; at its end nothing.
+
+        Raises:
+            TransportError: The connection was lost, or nothing came for too long.
+            ProtocolError: The body is encoded, though that was not asked for.
+        """
+        if self._begun:
+            begun, self._begun = self._begun, b""
+            return begun
+        encoding = self.headers.get("content-encoding", "identity")
+        if encoding.lower() != "identity":
+            raise ProtocolError(
+                f"the answer from {self._response.url.path} is encoded as {encoding[:40]!r}, which was not asked for"
+            )
+        try:
+            return await self._response.content.readany()
+        except (TimeoutError, aiohttp.ClientError, OSError) as caught:
+            problem = self._translate(caught)
+        raise problem
+
+    async def reply(self) -> Reply:
+        """Return the whole answer, which is no image data and so is not larger than 64 MiB."""
+        pieces = []
+        size = 0
+        while piece := await self.read():
+            size += len(piece)
+            if size > LARGEST_ANSWER_BYTES:
+                raise ProtocolError(
+                    f"the answer from {self._response.url.path} is larger than {LARGEST_ANSWER_BYTES} bytes"
+                )
+            pieces.append(piece)
+        return Reply(self.status, self.headers, b"".join(pieces), str(self._response.url))
+
+
+async def _unless_stalled(
+    body: Body,
+    stall: anyio.CancelScope,
+    patience: float | None,
+) -> AsyncGenerator[bytes, None]:
+    """Yield a body's pieces, and end the request when one is not taken in time.
+
+    aiohttp's own limit counts from the end of the body; and how long the source takes is not the server's fault.
+    """
+    async with aclosing(body.open()) as pieces:
+        async for piece in pieces:
+            stall.deadline = math.inf if patience is None else anyio.current_time() + patience
+            yield piece
+            stall.deadline = math.inf
 
 
 def _url(call: Call[Any], base: str) -> URL:
@@ -243,27 +299,15 @@ def _url(call: Call[Any], base: str) -> URL:
 
 def _headers(call: Call[Any], token: Token | None) -> dict[str, str]:
     headers = dict(call.headers)
-    if call.body is not None:
+    if isinstance(call.body, Body):
+        headers["Content-Type"] = "application/octet-stream"
+        if call.body.size_bytes is not None:
+            headers["Content-Length"] = str(call.body.size_bytes)
+    elif call.body is not None:
         headers.setdefault("Content-Type", "application/json")
     if token is not None:
         headers["X-Auth-Token"] = token.value
     return headers
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    encoding = response.headers.get("Content-Encoding", "identity")
-    if encoding.lower() != "identity":
-        raise ProtocolError(
-            f"the answer from {response.url.path} is encoded as {encoding[:40]!r}, which was not asked for"
-        )
-    pieces = []
-    size = 0
-    while piece := await response.content.read(_PIECE_BYTES):
-        size += len(piece)
-        if size > LARGEST_ANSWER_BYTES:
-            raise ProtocolError(f"the answer from {response.url.path} is larger than {LARGEST_ANSWER_BYTES} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _translated(error: Exception, call: Call[Any], base: str, *, queued: bool) -> AioImagesError:

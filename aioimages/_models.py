@@ -9,15 +9,19 @@ import attrs
 
 __all__ = [
     "CatalogEndpoint",
+    "Download",
     "ExportRequest",
     "Image",
     "ImportRequest",
+    "Location",
     "Member",
     "Outcome",
     "Page",
+    "Store",
     "Task",
     "TaskFailureCode",
     "Token",
+    "Usage",
 ]
 
 T = TypeVar("T")
@@ -44,7 +48,9 @@ class Image:
 
     Attributes that the server left out are `None`, or the empty value of their kind. Sizes are in bytes, `min_disk` is
     in GB and `min_ram` in MB. `status` and `visibility` are the server's words, also where they are new to the library.
-    Every key that is not an attribute here (`os_distro`, `com.rackspace__1__build_core`, yours) is in `properties`.
+    `stores` names the stores with its data; during an import `os_glance_importing_to_stores` names those that are still
+    to get them, and afterwards `os_glance_failed_import` those that did not. Every key that is not an attribute here
+    (`os_distro`, `com.rackspace__1__build_core`, yours) is in `properties`.
     """
 
     id: str
@@ -67,12 +73,68 @@ class Image:
     created_at: datetime | None = _quiet()
     updated_at: datetime | None = _quiet()
     stores: tuple[str, ...] = _quiet(default=())
+    os_glance_importing_to_stores: tuple[str, ...] = _quiet(default=())
+    os_glance_failed_import: tuple[str, ...] = _quiet(default=())
+    os_glance_import_task: str | None = _quiet()
     locations: tuple[Any, ...] = attrs.field(default=(), repr=False, hash=False)
     direct_url: str | None = _quiet()
     file: str | None = _quiet()
     self_url: str | None = _quiet(wire="self")
     schema: str | None = _quiet()
     properties: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False, metadata={WIRE: ""})
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Store:
+    """Where a service keeps image data (Images v2, "Stores").
+
+    `type`, `weight` and `properties` are there with details only.
+    """
+
+    id: str
+    description: str | None = None
+    default: bool = False
+    read_only: bool = attrs.field(default=False, metadata={WIRE: "read-only"})
+    type: str | None = None
+    weight: int | None = None
+    properties: Mapping[str, Any] | None = attrs.field(default=None, repr=False, hash=False)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Usage:
+    """How much of a quota is used (Images v2, "Quota usage"): in MiB where the quota's name ends in `total`."""
+
+    usage: int
+    limit: int
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Location:
+    """Where a store finds an image's data (Images v2, "Locations"). Its URL may hold secrets, so no `repr` shows it."""
+
+    url: str = attrs.field(repr=False)
+    metadata: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+
+
+@attrs.frozen(kw_only=True)
+class Download:
+    """What came of a download.
+
+    Attributes:
+        image_id: The image.
+        size_bytes: How many bytes the data have.
+        hash_algo: What they were checked with, or `None` where they were not.
+        hash_value: The digest, in hexadecimal.
+        verified: Whether size and digest are what the service says they are.
+        resumed_bytes: How many of them were there before.
+    """
+
+    image_id: str
+    size_bytes: int
+    hash_algo: str | None
+    hash_value: str | None
+    verified: bool
+    resumed_bytes: int = 0
 
 
 @attrs.frozen(slots=False, kw_only=True)

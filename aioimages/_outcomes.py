@@ -3,12 +3,13 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
+from aioimages._groups import task_group
 from aioimages._models import Outcome
 
 __all__ = ["AsyncOutcomes", "fan_out"]
@@ -63,7 +64,7 @@ async def fan_out(
     turn = anyio.Lock()
     send, receive = anyio.create_memory_object_stream[Outcome[K, V]](workers)
 
-    problem: BaseException | None = None
+    problem: Exception | None = None
 
     async def work(results: MemoryObjectSendStream[Outcome[K, V]]) -> None:
         nonlocal problem
@@ -79,16 +80,11 @@ async def fan_out(
                         return
                 await results.send(await _outcome(function, key))
 
-    try:
-        async with receive, anyio.create_task_group() as group:
-            async with send:
-                for _ in range(workers):
-                    group.start_soon(work, send.clone())
-            yield receive
-            group.cancel_scope.cancel()
-    except BaseExceptionGroup as errors:
-        problem = errors.exceptions[0]
-    finally:
-        await source.aclose()
+    async with aclosing(source), receive, task_group() as group:
+        async with send:
+            for _ in range(workers):
+                group.start_soon(work, send.clone())
+        yield receive
+        group.cancel_scope.cancel()
     if problem is not None:
         raise problem

@@ -108,6 +108,11 @@ class RetryPolicy:
     ceiling: float = attrs.field(default=20.0, validator=_is_seconds)
     retry_after_limit: float = attrs.field(default=60.0, validator=_is_seconds)
 
+    def delay(self, tries: int) -> float:
+        """Return how long to wait after so many tries, jitter included."""
+        # The exponent is bounded: a power that overflows would not reach the ceiling.
+        return random.uniform(0.0, min(self.ceiling, self.base * 2.0 ** min(tries - 1, 64)))  # noqa: S311
+
     def retrying(
         self,
         retry_after_of: Callable[[BaseException], float | None],
@@ -135,8 +140,7 @@ class RetryPolicy:
             asked = retry_after_of(error) if error else None
             if asked:
                 return asked * random.uniform(1.0, 1.2)  # noqa: S311  # spreads callers, guards nothing
-            bound = min(self.ceiling, self.base * 2.0 ** (state.attempt_number - 1))
-            return random.uniform(0.0, bound)  # noqa: S311
+            return self.delay(state.attempt_number)
 
         return AsyncRetrying(
             retry=retry_if_exception(may_repeat),

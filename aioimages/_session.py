@@ -1,16 +1,18 @@
 """The one way through: token, endpoint, exchange; and one renewal of the token when it was refused."""
 
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import anyio
 
-from aioimages._auth.catalog import find_endpoint, has_version, refuse_plain_http
+from aioimages._auth.catalog import find_endpoint, has_version, refuse_plain_http, without_version
 from aioimages._auth.tokens import TokenSource
-from aioimages._call import Call
+from aioimages._call import Body, Call, Replay
 from aioimages._calls.identity import versions
 from aioimages._dialect import Dialect
 from aioimages._errors import DecodeError, EndpointNotFoundError, StatusError, UnauthorizedError
 from aioimages._exchange import Exchange, Trail
+from aioimages._http import Stream
 from aioimages._lifetime import Lifetime
 from aioimages._models import Token
 
@@ -23,7 +25,8 @@ class Session:
     """Runs calls to the image service.
 
     At most `concurrency` calls are in flight; the others wait for their turn, however many there are. A call that backs
-    off keeps its place, so that a service in trouble sees fewer calls.
+    off keeps its place, so that a service in trouble sees fewer calls. Image data on their way have no place: they take
+    long, and what takes or gives them may itself call the service.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Session:
         self.dialect = dialect
         self.concurrency = concurrency
         self.lifetime = lifetime
+        self.retry = exchange.retry
         self._exchange = exchange
         self._tokens = tokens
         self._identity_url = identity_url
@@ -59,19 +63,39 @@ class Session:
             AioImagesError: Whatever went wrong; the classes say what.
         """
         with self.lifetime.span():
+            if isinstance(call.body, Body):
+                return await self._authorized(self._exchange.perform, call)
             async with self._places:
-                return await self._authorized(call)
+                return await self._authorized(self._exchange.perform, call)
 
-    async def _authorized(self, call: Call[T]) -> T:
+    async def open(self, call: Call[Any]) -> Stream:
+        """Return the answer to a call while its body is on its way. Close it.
+
+        Raises:
+            AioImagesError: Whatever went wrong; the classes say what.
+        """
+        with self.lifetime.span():
+            async with self._places:
+                return await self._authorized(self._exchange.open, call)
+
+    async def _authorized(
+        self,
+        perform: Callable[[Call[Any], str, Token, Trail], Awaitable[T]],
+        call: Call[Any],
+    ) -> T:
         token = await self._tokens.get()
         base = self._base or await self._find_base(token)
+        base = without_version(base) if call.at_root else base
         trail = Trail()
         try:
-            return await self._exchange.perform(call, base, token, trail)
+            return await perform(call, base, token, trail)
         except UnauthorizedError:
             if not self._tokens.renewable:
                 raise
-        return await self._exchange.perform(call, base, await self._tokens.replace(token), trail)
+            token = await self._tokens.replace(token)
+            if call.replay is Replay.LOOK_FIRST:
+                raise
+        return await perform(call, base, token, trail)
 
     async def _find_base(self, token: Token) -> str:
         async with self._finding:

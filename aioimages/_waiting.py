@@ -22,6 +22,7 @@ from aioimages._exchange import is_passing
 from aioimages._models import Image, Task, TaskFailureCode
 from aioimages._outcomes import AsyncOutcomes, fan_out
 from aioimages._policy import UNSET, Clock, PollPolicy, Sleep, Unset, seconds
+from aioimages._progress import Meter, Progress
 from aioimages._session import Session
 
 __all__ = ["Waiter", "failure_of"]
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 _CODE: Final = re.compile(r"^\s*(\d{3})\b|error code:?\s*'?(\d{3})\b", re.IGNORECASE)
 _CODES: Final = {str(code.value): code for code in TaskFailureCode}
+_COPIED: Final = re.compile(r"Copied (\d+) MiB")
 # A look that begins at the deadline is given this long to be answered.
 _LAST_LOOK_SECONDS: Final = 1.0
 IMAGE_STATUSES: Final = frozenset(
@@ -48,13 +50,32 @@ IMAGE_STATUSES: Final = frozenset(
 _LOST: Final = frozenset({"killed", "deleted", "pending_delete"})
 
 
-def failure_of(task: Task) -> TaskFailedError:
-    """Return the error that a failed task stands for."""
+def failure_of(task: Task, image: str = "") -> TaskFailedError:
+    """Return the error that a failed task stands for, with what is to be said of its image."""
     found = _CODE.search(task.message or "")
     code = _CODES.get(found[1] or found[2]) if found else None
     reasons = [f"{code.value}: {code.explanation}" if code else None, task.message]
     reason = "; ".join(filter(None, reasons)) or "the service does not say why"
-    return TaskFailedError(f"task {task.id} ({task.type}) failed: {reason}", task=task, code=code, reason=task.message)
+    return TaskFailedError(
+        f"task {task.id} ({task.type}) failed{image}: {reason}", task=task, code=code, reason=task.message
+    )
+
+
+def _raise_failed(newest: Task | None, image: Image) -> None:
+    """Raise when the newest import into an image failed, naming the stores that have the data and those that do not."""
+    if newest is None or newest.status != "failure":
+        return
+    stores = [
+        f"{word} {', '.join(names)}"
+        for word, names in (("not in", image.os_glance_failed_import), ("in", image.stores))
+        if names
+    ]
+    raise failure_of(newest, image=f" (image {image.id}{''.join(f', {store}' for store in stores)})")
+
+
+def _copied_bytes(task: Task) -> int:
+    copied = _COPIED.search(task.message or "")
+    return int(copied[1]) * 2**20 if copied else 0
 
 
 class Waiter:
@@ -122,10 +143,17 @@ class Waiter:
 
         return fan_out(wait, wanted, workers=len(wanted))
 
-    async def image(self, image_id: str, status: str, timeout: float | None) -> Image:
-        """Return an image that has come to a status.
+    async def image(
+        self,
+        image_id: str,
+        status: str,
+        timeout: float | None,
+        progress: Progress | None = None,
+    ) -> Image:
+        """Return an image that has come to a status, and that nothing is being imported into if that is `active`.
 
-        A failed import of Glance leaves no trace in the image, which goes back to `queued`: its tasks tell.
+        A failed import of Glance leaves little trace in the image, which goes back to `queued`, or stays `active` when
+        a store did not get its data: the image's tasks tell.
         """
         seen: Image | None = None
 
@@ -137,32 +165,41 @@ class Waiter:
                 if seen is None:
                     raise
                 seen = attrs.evolve(seen, status="deleted")
+            newest = await self._newest_import(image_id) if meter or seen.status == "queued" != status else None
+            if meter and newest:
+                meter.reach(_copied_bytes(newest))
             if seen.status == "queued" != status:
-                await self._raise_failed_import(image_id)
+                _raise_failed(newest, seen)
             return seen
 
         def is_settled(image: Image) -> bool:
-            return image.status == status or image.status in _LOST
+            is_importing = image.os_glance_import_task or image.os_glance_importing_to_stores
+            return (image.status == status and not (status == "active" and is_importing)) or image.status in _LOST
 
         call = images.get(image_id)
         if status not in IMAGE_STATUSES:
             raise ValueError(f"status is one of {', '.join(sorted(IMAGE_STATUSES))}, not {status!r}")
-        image = await self._until(look, is_settled, timeout, first=0.0)
+        meter = Meter(progress, "import", image_id) if progress else None
+        try:
+            image = await self._until(look, is_settled, timeout, first=0.0)
+        finally:
+            if meter:
+                meter.end()
         if image is None or not is_settled(image):
             state = seen.status if seen else "not answered for"
             raise TaskTimeoutError(f"image {image_id} is still {state}, not {status}, after {timeout:g} s")
         if image.status != status:
             raise TransferError(f"image {image_id} is {image.status} and will never be {status}")
+        if image.os_glance_failed_import:
+            _raise_failed(await self._newest_import(image_id), image)
         return image
 
-    async def _raise_failed_import(self, image_id: str) -> None:
+    async def _newest_import(self, image_id: str) -> Task | None:
         dialect = self._session.dialect
         if Operation.IMAGE_TASKS not in dialect.operations:
-            return
-        done = await self._session.run(images.tasks(dialect, image_id))
-        newest = max(done, key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, default=None)
-        if newest is not None and newest.status == "failure":
-            raise failure_of(newest)
+            return None
+        begun = await self._session.run(images.tasks(dialect, image_id))
+        return max(begun, key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, default=None)
 
     async def _until(
         self,

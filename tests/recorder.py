@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+from aioimages._resources.discovery import Info, Stores
 from aioimages._resources.images import Images
 from aioimages._resources.members import Members
 from aioimages._resources.schemas import Schemas
@@ -14,7 +15,14 @@ from aioimages._resources.tasks import Tasks
 
 __all__ = ["Recorder"]
 
-RESOURCES: dict[str, type] = {"images": Images, "members": Members, "schemas": Schemas, "tasks": Tasks}
+RESOURCES: dict[str, type] = {
+    "images": Images,
+    "info": Info,
+    "members": Members,
+    "schemas": Schemas,
+    "stores": Stores,
+    "tasks": Tasks,
+}
 
 
 def _methods(resource: type) -> Iterable[tuple[str, Callable[..., Any]]]:

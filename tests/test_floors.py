@@ -9,17 +9,18 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "aioimages"
 # From the ground up. Modules of one package share its floor.
 FLOORS = [
-    {"_models"},
+    {"_models", "_progress", "_formats"},
     {"_errors"},
-    {"_dialect", "_policy", "_call"},
+    {"_dialect", "_policy", "_call", "_tls"},
     {"_codec"},
     {"_calls", "_fault"},
-    {"_http", "_lifetime"},
+    {"_http", "_lifetime", "_groups"},
     {"_exchange"},
     {"_auth"},
     {"_config", "_session"},
     {"_listing", "_outcomes"},
     {"_waiting"},
+    {"_transfer"},
     {"_resources"},
     {"_bulk"},
     {"_client"},

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aioimages._errors import ConfigurationError, EndpointNotFoundError
 from aioimages._models import CatalogEndpoint, Token
 
-__all__ = ["find_endpoint", "has_version", "refuse_plain_http"]
+__all__ = ["find_endpoint", "has_version", "refuse_plain_http", "without_version"]
 
 _VERSIONED: Final = re.compile(r"/v2(?:\.\d+)?(?:/[^/]+)?$")
 
@@ -49,6 +49,11 @@ def _each(endpoints: list[CatalogEndpoint], field: str) -> str:
 def has_version(url: str) -> bool:
     """Say whether a URL names the version of its API: `…/v2`, or `…/v2/{tenant}`."""
     return _VERSIONED.search(urlsplit(url).path) is not None
+
+
+def without_version(url: str) -> str:
+    """Return where the service lists its versions: the URL without the version that it ends with."""
+    return _VERSIONED.sub("", url)
 
 
 def refuse_plain_http(url: str, identity_url: str) -> None:

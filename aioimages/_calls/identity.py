@@ -200,6 +200,7 @@ def versions() -> Call[tuple[str, ...]]:
     return Call(
         method="GET",
         path="",
+        at_root=True,
         # The list of versions is "multiple choices" to some servers.
         ok=frozenset({200, 300}),
         read=lambda reply: tuple(version.id for version in _codec.one(_Versions)(reply).versions),

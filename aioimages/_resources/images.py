@@ -1,29 +1,37 @@
 """`client.images`."""
 
 import builtins
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Unpack
 from weakref import WeakValueDictionary
 
 import anyio
 
 from aioimages._calls import images as calls
 from aioimages._calls.query import ImageFilters
-from aioimages._errors import NotFoundError
+from aioimages._errors import AioImagesError, NotFoundError
 from aioimages._listing import Listing
 from aioimages._models import Image, Task
 from aioimages._policy import UNSET, Unset
+from aioimages._progress import Progress
+from aioimages._resources.image_data import ImageData
 from aioimages._session import Session
+from aioimages._transfer.source import UploadSource
 from aioimages._waiting import Waiter
 
 __all__ = ["Images"]
 
 
-class Images:
+# A cancelled program is not held up for longer.
+_CLEANING_SECONDS: Final = 5.0
+
+
+class Images(ImageData):
     """Images, their tags and their states (Images v2, "Images")."""
 
     def __init__(self, session: Session, waiter: Waiter) -> None:
-        self._session = session
+        super().__init__(session)
         self._waiter = waiter
         self._changing: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
@@ -87,8 +95,10 @@ class Images:
         min_disk: int | None = None,
         min_ram: int | None = None,
         owner: str | None = None,
+        data: UploadSource | None = None,
+        keep_failed: bool = False,
     ) -> Image:
-        """Create an image without data (Images v2, "Create image"; OpenStack only).
+        """Create an image, and give it data where there are some (Images v2, "Create image"; OpenStack only).
 
         It is created exactly once, also when the answer is lost and the request is repeated.
 
@@ -105,6 +115,8 @@ class Images:
             min_disk: The GB of disk that a server needs for it.
             min_ram: The MB of memory that a server needs for it.
             owner: The project that is to own it, where the service lets you choose.
+            data: What to upload into it, as `upload` takes it; it raises what that does.
+            keep_failed: Whether to leave the image when its data could not be uploaded.
 
         Raises:
             UnsupportedOperationError: The cloud is Rackspace's, which makes images by import and from servers only.
@@ -124,7 +136,11 @@ class Images:
             "min_ram": min_ram,
             "owner": owner,
         }
-        return await self._session.run(calls.create(self._session.dialect, attributes, properties))
+        image = await self._session.run(calls.create(self._session.dialect, attributes, properties))
+        if data is None:
+            return image
+        async with self._kept_if_well(image.id, keep_failed=keep_failed):
+            return await self.upload(image.id, data)
 
     async def update(
         self,
@@ -248,22 +264,41 @@ class Images:
         *,
         status: str = "active",
         timeout: float | Unset | None = UNSET,
+        progress: Progress | None = None,
     ) -> Image:
         """Wait until an image has come to a status, and return it.
+
+        It is `active` when no import into it is going on any more, either: its `stores` are then those with its data,
+        its `os_glance_failed_import` those that did not get them.
 
         Args:
             image_id: The image.
             status: The status to wait for.
             timeout: Seconds to wait at the most; `None` is for ever. Otherwise `PollPolicy.timeout` holds.
+            progress: Who wants to know how far an import is.
 
         Raises:
             NotFoundError: There is no such image.
-            TaskFailedError: An import into the image failed; it carries the import's task.
+            TaskFailedError: The last import into the image failed; it carries the import's task.
             TaskTimeoutError: The time is over. It is a `TimeoutError` too.
             TransferError: The image is lost: it was deleted meanwhile, or the service gave it up (`killed`).
             ValueError: There is no such status.
         """
-        return await self._waiter.image(image_id, status, self._waiter.timeout(timeout))
+        return await self._waiter.image(image_id, status, self._waiter.timeout(timeout), progress)
+
+    @asynccontextmanager
+    async def _kept_if_well(self, image_id: str, *, keep_failed: bool) -> AsyncIterator[None]:
+        """Delete an image that was made for what is done in the block, should that fail."""
+        try:
+            yield
+        except BaseException as error:
+            with anyio.move_on_after(_CLEANING_SECONDS, shield=True):
+                if not keep_failed:
+                    try:
+                        await self.delete(image_id)
+                    except AioImagesError as problem:
+                        error.add_note(f"image {image_id} is left behind: {problem}")
+            raise
 
     def _one_change_of(self, image_id: str) -> anyio.Lock:
         return self._changing.setdefault(image_id, anyio.Lock())

@@ -17,7 +17,7 @@ from aioimages._dialect import OPENSTACK, RACKSPACE, Dialect
 
 def body(call: Call[Any]) -> Any:
     """Return a call's body as a document."""
-    assert call.body is not None
+    assert isinstance(call.body, bytes)
     return json.loads(call.body)
 
 

@@ -1,0 +1,1 @@
+"""Image data on their way: streamed, checked, resumed."""

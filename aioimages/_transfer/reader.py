@@ -1,0 +1,152 @@
+"""An image's data from a place on, in order, through as many connections as it takes."""
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Final
+
+import anyio
+
+from aioimages._calls import data
+from aioimages._errors import (
+    BadRequestError,
+    ForbiddenError,
+    GoneError,
+    NoImageDataError,
+    NotFoundError,
+    ProtocolError,
+    SourceChangedError,
+    StatusError,
+    TransferInterruptedError,
+    TransportError,
+)
+from aioimages._http import Stream
+from aioimages._session import Session
+
+__all__ = ["Reader"]
+
+_CUTS_WITHOUT_A_BYTE: Final = 10
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class Reader:
+    """Reads an image's data, or a part of them.
+
+    A connection that breaks is made again from where it broke: with `Range` where the image's store knows that,
+    otherwise from the start, passing over what was read already.
+
+    Attributes:
+        total: How many bytes the data have, where that is known; it is at the latest when the last one came.
+        content_md5: Their MD5 where the service told it with them.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        image_id: str,
+        *,
+        total: int | None,
+        start: int = 0,
+        stop: int | None = None,
+        prefer: Sequence[str] = (),
+    ) -> None:
+        self.total = total
+        self.content_md5: str | None = None
+        self._session = session
+        self._image_id = image_id
+        self._place = start
+        self._stop = stop
+        self._prefer = prefer
+        self._has_ranges = True
+        self._has_begun = False
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Iterate over the data in pieces as they come.
+
+        Raises:
+            NoImageDataError: There are none yet.
+            TransferInterruptedError: The connection broke, again and again.
+            SourceChangedError: The image was deleted or deactivated meanwhile.
+            ProtocolError: There are more of them than there should be.
+        """
+        cuts = 0
+        while True:
+            before = self._place
+            try:
+                async with aclosing(self._one_connection()) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                problem: Exception = TransferInterruptedError(
+                    f"the data of image {self._image_id} ended after {self._place} of {self.total} bytes"
+                )
+                if self._place == self._end:
+                    return
+            except TransportError as error:
+                problem = error
+            self._has_begun = True
+            cuts = 0 if self._place > before else cuts + 1
+            if cuts >= _CUTS_WITHOUT_A_BYTE:
+                break
+            await anyio.sleep(self._session.retry.delay(cuts + 1))
+        raise TransferInterruptedError(
+            f"the connection broke {cuts} times without a byte, after {self._place} of {self.total} bytes: {problem}"
+        ) from problem
+
+    @property
+    def _end(self) -> int | None:
+        return self.total if self._stop is None else self._stop
+
+    async def _one_connection(self) -> AsyncGenerator[bytes, None]:
+        async with await self._connect() as stream:
+            passed_over = await self._find_place(stream)
+            while piece := await stream.read():
+                if passed_over:
+                    passed_over, piece = max(0, passed_over - len(piece)), piece[passed_over:]
+                    if not piece:
+                        continue
+                self._place += len(piece)
+                if self._end is not None and self._place > self._end:
+                    raise ProtocolError(
+                        f"image {self._image_id} should have {self._end} bytes of data, and there are more"
+                    )
+                yield piece
+        if self.total is None:
+            self.total = self._place
+
+    async def _connect(self) -> Stream:
+        call = data.download(
+            self._session.dialect,
+            self._image_id,
+            start=self._place if self._has_ranges else 0,
+            stop=self._stop,
+            prefer=self._prefer,
+        )
+        try:
+            return await self._session.open(call)
+        except StatusError as error:
+            refused = isinstance(error, BadRequestError) or error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            if "Range" in call.headers and refused:
+                self._has_ranges = False
+            elif self._has_begun and isinstance(error, ForbiddenError | GoneError | NotFoundError):
+                raise SourceChangedError(f"image {self._image_id} changed while it was read: {error}") from error
+            else:
+                raise
+        return await self._connect()
+
+    async def _find_place(self, stream: Stream) -> int:
+        """Return how many bytes of an answer come before the place."""
+        if stream.status == HTTPStatus.NO_CONTENT:
+            raise NoImageDataError(f"image {self._image_id} has no data yet")
+        if stream.status == HTTPStatus.PARTIAL_CONTENT:
+            said = _CONTENT_RANGE.fullmatch(stream.headers.get("content-range", ""))
+            if said and int(said[1]) == self._place and (self.total is None or said[3] in {"*", str(self.total)}):
+                self.total = int(said[3]) if self.total is None and said[3] != "*" else self.total
+                return 0
+            self._has_ranges = False
+            raise TransportError("another part of the data came than was asked for")
+        self.content_md5 = stream.headers.get("content-md5")
+        length = stream.headers.get("content-length", "")
+        if self.total is None and length.isdecimal():
+            self.total = int(length)
+        return self._place

@@ -1,0 +1,203 @@
+"""What can be uploaded, as one thing: pieces from the start, and whether they can be had twice."""
+
+import inspect
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import anyio
+import anyio.to_thread
+
+from aioimages._errors import SourceChangedError
+from aioimages._transfer.pump import PIECE_BYTES
+
+__all__ = ["ReadableFile", "Source", "UploadSource", "source_of"]
+
+
+class ReadableFile(Protocol):
+    """A file that is open for reading bytes, of Python's own or of a library such as anyio or aiofiles."""
+
+    def read(self, size: int, /) -> Any:
+        """Return at most so many bytes; at the end none."""
+
+
+UploadSource = (
+    bytes
+    | bytearray
+    | memoryview
+    | str
+    | os.PathLike[str]
+    | ReadableFile
+    | AsyncIterable[bytes]
+    | Callable[[], AsyncIterable[bytes]]
+)
+
+
+class Source(Protocol):
+    """Data to be uploaded.
+
+    Attributes:
+        size_bytes: How many there are, where that is known.
+        is_replayable: Whether they can be read again from the start.
+    """
+
+    size_bytes: int | None
+    is_replayable: bool
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Iterate over the data from the start."""
+
+
+class _Bytes:
+    is_replayable = True
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._data = memoryview(data).cast("B")
+        self.size_bytes: int | None = len(self._data)
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(self._data), PIECE_BYTES):
+            yield bytes(self._data[start : start + PIECE_BYTES])
+
+
+class _Path:
+    is_replayable = True
+
+    def __init__(self, path: Path, seen: os.stat_result) -> None:
+        self._path = path
+        self._seen = _marks(seen)
+        self.size_bytes: int | None = seen.st_size
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        file = await anyio.to_thread.run_sync(self._path.open, "rb", 0)
+        try:
+            while piece := await anyio.to_thread.run_sync(file.read, PIECE_BYTES):
+                yield piece
+            if _marks(os.fstat(file.fileno())) != self._seen:
+                raise SourceChangedError(f"{self._path} changed while it was being uploaded")
+        finally:
+            file.close()
+
+
+def _marks(seen: os.stat_result) -> tuple[int, ...]:
+    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
+class _File:
+    """An open file, from where it stands."""
+
+    def __init__(self, file: Any, start: int | None, size_bytes: int | None) -> None:
+        self._file = file
+        self._start = start
+        self.size_bytes = size_bytes
+        self.is_replayable = start is not None
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        if self._start is not None:
+            await _ask(self._file.seek, self._start)
+        while piece := await _ask(self._file.read, PIECE_BYTES):
+            yield _bytes_of(piece, "the file")
+
+
+class _Iterable:
+    is_replayable = False
+
+    def __init__(self, iterable: AsyncIterable[bytes], size_bytes: int | None) -> None:
+        self._iterable = iterable
+        self.size_bytes = size_bytes
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        async for piece in self._iterable:
+            if _bytes_of(piece, "the async iterable"):
+                yield piece
+
+
+class _Factory:
+    is_replayable = True
+
+    def __init__(self, make: Callable[[], AsyncIterable[bytes]], size_bytes: int | None) -> None:
+        self._make = make
+        self.size_bytes = size_bytes
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        made = self._make()
+        if not isinstance(made, AsyncIterable):
+            raise TypeError(f"the source's function returns an async iterable of bytes, not {type(made).__name__}")
+        return _Iterable(made, None).pieces()
+
+
+def _bytes_of(piece: Any, giver: str) -> bytes:
+    if not isinstance(piece, bytes | bytearray | memoryview):
+        raise TypeError(f"{giver} gives bytes, not {type(piece).__name__}")
+    return bytes(piece)
+
+
+async def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of a file, which blocks or is async."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    answer = await anyio.to_thread.run_sync(function, *arguments)
+    return await answer if isinstance(answer, Awaitable) else answer
+
+
+async def source_of(given: UploadSource, size_bytes: int | None) -> Source:
+    """Return what is given as a source.
+
+    Args:
+        given: Bytes, a path, an open file, an async iterable of bytes, or a function that returns one each time.
+        size_bytes: How many bytes there are, where they themselves do not tell.
+
+    Raises:
+        TypeError: It is none of these.
+        ValueError: It is empty, or of another size.
+        OSError: The file cannot be looked at.
+    """
+    source = await _recognized(given, size_bytes)
+    if source.size_bytes == 0:
+        raise ValueError("the source is empty: there is nothing to upload")
+    if size_bytes is not None and source.size_bytes != size_bytes:
+        raise ValueError(f"the source has {source.size_bytes} bytes, not {size_bytes}")
+    return source
+
+
+async def _recognized(given: Any, size_bytes: int | None) -> Source:
+    if isinstance(given, bytes | bytearray | memoryview):
+        return _Bytes(given)
+    if isinstance(given, str | os.PathLike):
+        path = Path(given)
+        seen = await anyio.to_thread.run_sync(_looked_at, path)
+        return _Path(path, seen)
+    if hasattr(given, "read"):
+        start, rest = await _place_of(given)
+        return _File(given, start, size_bytes if rest is None else rest)
+    if isinstance(given, AsyncIterable):
+        known = getattr(given, "size_bytes", None)
+        return _Iterable(given, size_bytes if known is None else known)
+    if callable(given):
+        return _Factory(given, size_bytes)
+    raise TypeError(
+        f"a source is bytes, a path, a file, an async iterable or a function that returns one, not {_kind(given)}"
+    )
+
+
+def _kind(given: object) -> str:
+    return type(given).__name__
+
+
+def _looked_at(path: Path) -> os.stat_result:
+    with path.open("rb") as file:
+        return os.fstat(file.fileno())
+
+
+_END: Final = os.SEEK_END
+
+
+async def _place_of(file: Any) -> tuple[int | None, int | None]:
+    """Return where a file stands and how many bytes follow; where it cannot be turned back, neither is known."""
+    if not hasattr(file, "seekable") or not await _ask(file.seekable):
+        return None, None
+    start = int(await _ask(file.tell))
+    end = int(await _ask(file.seek, 0, _END))
+    await _ask(file.seek, start)
+    return start, end - start
