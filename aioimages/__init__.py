@@ -63,8 +63,23 @@ from aioimages._errors import (
     VhdError,
 )
 from aioimages._listing import Listing
-from aioimages._models import ExportRequest, Image, ImportRequest, Member, Outcome, Task, TaskFailureCode
+from aioimages._models import (
+    Download,
+    ExportRequest,
+    Image,
+    ImportRequest,
+    Location,
+    Member,
+    Outcome,
+    Store,
+    Task,
+    TaskFailureCode,
+    Usage,
+)
 from aioimages._policy import PollPolicy, RetryPolicy, TimeoutPolicy
+from aioimages._progress import Progress, ProgressEvent
+from aioimages._transfer.download import DataStream
+from aioimages._transfer.upload import FormatWarning
 
 __all__ = [
     "AioImagesError",
@@ -78,10 +93,13 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "Credentials",
+    "DataStream",
     "DecodeError",
+    "Download",
     "EndpointNotFoundError",
     "ExportRequest",
     "ForbiddenError",
+    "FormatWarning",
     "GoneError",
     "Image",
     "ImportRequest",
@@ -90,6 +108,7 @@ __all__ = [
     "KeystonePassword",
     "KeystoneToken",
     "Listing",
+    "Location",
     "Member",
     "MultiFactorRequiredError",
     "NoImageDataError",
@@ -99,6 +118,8 @@ __all__ = [
     "PaginationLoopError",
     "PollPolicy",
     "PoolTimeoutError",
+    "Progress",
+    "ProgressEvent",
     "ProtocolError",
     "ProxyError",
     "QuotaExceededError",
@@ -111,6 +132,7 @@ __all__ = [
     "SourceChangedError",
     "StaticToken",
     "StatusError",
+    "Store",
     "Task",
     "TaskError",
     "TaskExpiredError",
@@ -128,6 +150,7 @@ __all__ = [
     "UnsafeLinkError",
     "UnsupportedMediaTypeError",
     "UnsupportedOperationError",
+    "Usage",
     "VhdError",
     "__version__",
     "connect",

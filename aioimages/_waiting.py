@@ -73,9 +73,55 @@ def _raise_failed(newest: Task | None, image: Image) -> None:
     raise failure_of(newest, image=f" (image {image.id}{''.join(f', {store}' for store in stores)})")
 
 
-def _copied_bytes(task: Task) -> int:
-    copied = _COPIED.search(task.message or "")
+def _copied_bytes(task: Task | None) -> int:
+    copied = _COPIED.search((task and task.message) or "")
     return int(copied[1]) * 2**20 if copied else 0
+
+
+class _WatchedImage:
+    """An image on its way to a status.
+
+    A failed import of Glance leaves little trace in it: it goes back to `queued`, or stays `active` when a further
+    store did not get its data. Its tasks tell.
+    """
+
+    def __init__(self, session: Session, image_id: str, status: str, progress: Progress | None) -> None:
+        self.meter = Meter(progress, "import", image_id)
+        self._session = session
+        self._call = images.get(image_id)
+        self._image_id = image_id
+        self._status = status
+        self._tells_progress = progress is not None
+        self._seen: Image | None = None
+
+    async def look(self) -> Image:
+        try:
+            image = await self._session.run(self._call)
+        except NotFoundError:
+            if self._seen is None:
+                raise
+            image = attrs.evolve(self._seen, status="deleted")
+        self._seen = image
+        is_back = image.status == "queued" != self._status
+        if is_back or self._tells_progress:
+            newest = await self.newest_import()
+            self.meter.reach(_copied_bytes(newest))
+            if is_back:
+                _raise_failed(newest, image)
+        return image
+
+    def is_settled(self, image: Image) -> bool:
+        if image.status in _LOST:
+            return True
+        is_importing = image.os_glance_import_task or image.os_glance_importing_to_stores
+        return image.status == self._status and not (self._status == "active" and is_importing)
+
+    async def newest_import(self) -> Task | None:
+        dialect = self._session.dialect
+        if Operation.IMAGE_TASKS not in dialect.operations:
+            return None
+        begun = await self._session.run(images.tasks(dialect, self._image_id))
+        return max(begun, key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, default=None)
 
 
 class Waiter:
@@ -150,56 +196,23 @@ class Waiter:
         timeout: float | None,
         progress: Progress | None = None,
     ) -> Image:
-        """Return an image that has come to a status, and that nothing is being imported into if that is `active`.
-
-        A failed import of Glance leaves little trace in the image, which goes back to `queued`, or stays `active` when
-        a store did not get its data: the image's tasks tell.
-        """
-        seen: Image | None = None
-
-        async def look() -> Image:
-            nonlocal seen
-            try:
-                seen = await self._session.run(call)
-            except NotFoundError:
-                if seen is None:
-                    raise
-                seen = attrs.evolve(seen, status="deleted")
-            newest = await self._newest_import(image_id) if meter or seen.status == "queued" != status else None
-            if meter and newest:
-                meter.reach(_copied_bytes(newest))
-            if seen.status == "queued" != status:
-                _raise_failed(newest, seen)
-            return seen
-
-        def is_settled(image: Image) -> bool:
-            is_importing = image.os_glance_import_task or image.os_glance_importing_to_stores
-            return (image.status == status and not (status == "active" and is_importing)) or image.status in _LOST
-
-        call = images.get(image_id)
+        """Return an image that has come to a status, and that nothing is being imported into if that is `active`."""
         if status not in IMAGE_STATUSES:
             raise ValueError(f"status is one of {', '.join(sorted(IMAGE_STATUSES))}, not {status!r}")
-        meter = Meter(progress, "import", image_id) if progress else None
+        watched = _WatchedImage(self._session, image_id, status, progress)
         try:
-            image = await self._until(look, is_settled, timeout, first=0.0)
+            image = await self._until(watched.look, watched.is_settled, timeout, first=0.0)
         finally:
-            if meter:
-                meter.end()
-        if image is None or not is_settled(image):
-            state = seen.status if seen else "not answered for"
-            raise TaskTimeoutError(f"image {image_id} is still {state}, not {status}, after {timeout:g} s")
+            watched.meter.end()
+        if image is None or not watched.is_settled(image):
+            state = image.status if image else "not answered for"
+            wanted = "and being imported into" if state == status else f"not {status}"
+            raise TaskTimeoutError(f"image {image_id} is still {state}, {wanted}, after {timeout:g} s")
         if image.status != status:
             raise TransferError(f"image {image_id} is {image.status} and will never be {status}")
         if image.os_glance_failed_import:
-            _raise_failed(await self._newest_import(image_id), image)
+            _raise_failed(await watched.newest_import(), image)
         return image
-
-    async def _newest_import(self, image_id: str) -> Task | None:
-        dialect = self._session.dialect
-        if Operation.IMAGE_TASKS not in dialect.operations:
-            return None
-        begun = await self._session.run(images.tasks(dialect, image_id))
-        return max(begun, key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, default=None)
 
     async def _until(
         self,

@@ -1,6 +1,7 @@
 """What a client sends, seen from within, on any cloud."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -29,6 +30,7 @@ class Request:
     path: str
     query: str
     token: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
 
 class Watch:
@@ -41,7 +43,7 @@ class Watch:
 
     async def _note(self, _: aiohttp.ClientSession, __: SimpleNamespace, sent: aiohttp.TraceRequestStartParams) -> None:
         token = sent.headers.get("X-Auth-Token", "")
-        self.requests.append(Request(sent.method, sent.url.raw_path, sent.url.raw_query_string, token))
+        self.requests.append(Request(sent.method, sent.url.raw_path, sent.url.raw_query_string, token, sent.headers))
 
     @property
     def sign_ins(self) -> int:

@@ -1,5 +1,6 @@
 """Plain HTTP to a cloud: what the client does not do yet, or must not be judged by."""
 
+import io
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,20 +76,25 @@ class Wire:
             return cls(urls[0].partition("/v2")[0], access["token"]["id"])
 
     async def request(self, method: str, path: str, **options: Any) -> Any:
-        """Ask for something below `/v2`, and return the answer's JSON where it has any."""
+        """Ask for something below `/v2`, and return the answer: its JSON where it has any, otherwise its bytes."""
         headers = {"X-Auth-Token": self.token, "Accept": "application/json", **options.pop("headers", {})}
         async with (
             aiohttp.ClientSession() as session,
             session.request(method, f"{self.root}/v2/{path}", headers=headers, **options) as answer,
         ):
-            text = await answer.text()
-            assert answer.status < 400, f"{method} {path}: {answer.status} {text}"
-            return await answer.json() if answer.content_type == "application/json" else None
+            body = await answer.read()
+            assert answer.status < 400, f"{method} {path}: {answer.status} {body[:500]!r}"
+            return await answer.json() if answer.content_type == "application/json" else body
 
     async def upload(self, image_id: str, data: bytes) -> None:
         """Give an image its data."""
         octets = {"Content-Type": "application/octet-stream"}
-        await self.request("PUT", f"images/{image_id}/file", data=data, headers=octets)
+        await self.request("PUT", f"images/{image_id}/file", data=io.BytesIO(data), headers=octets)
+
+    async def download(self, image_id: str) -> bytes:
+        """Return an image's data."""
+        data: bytes = await self.request("GET", f"images/{image_id}/file")
+        return data
 
     async def start_import(self, image_id: str, url: str) -> None:
         """Let the service fetch an image's data (`web-download`)."""

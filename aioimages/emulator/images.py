@@ -12,7 +12,7 @@ from aioimages.emulator.documents import check_attribute, new_document, shown
 from aioimages.emulator.patch import MEDIA_TYPE, patched
 from aioimages.emulator.query import Order, page_link, page_size, selection
 from aioimages.emulator.refusal import Refusal
-from aioimages.emulator.state import StoredImage
+from aioimages.emulator.state import IMPORT_METHODS, STORES, StoredImage
 
 __all__ = ["ROUTES", "owned_image", "visible_image"]
 
@@ -90,7 +90,8 @@ async def create_image(request: web.Request) -> web.Response:
         shown(context.region, document),
         201,
         Location=f"/v2/images/{image_id}",
-        OpenStack_image_import_methods="glance-direct,web-download",
+        OpenStack_image_import_methods=",".join(IMPORT_METHODS),
+        OpenStack_image_store_ids=",".join(STORES),
     )
 
 

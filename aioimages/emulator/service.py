@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from aioimages.emulator import data, files, images, members, schemas
+from aioimages.emulator import data, files, images, imports, members, schemas, stores
 from aioimages.emulator.context import CONTEXT, Context, json_answer
 from aioimages.emulator.faults import Faults
 from aioimages.emulator.identity import RackspaceIdentity
@@ -56,6 +56,8 @@ class Service:
             *members.ROUTES,
             *routes(self.board),
             *data.ROUTES,
+            *imports.ROUTES,
+            *stores.ROUTES,
             *schemas.ROUTES,
         )
         for method, path, handler, dialects in image_routes:

@@ -12,10 +12,28 @@ import attrs
 
 from aioimages.emulator.accounts import ADMIN, CONSUMER, MFA, PRODUCER, Account
 
-__all__ = ["OPENSTACK_REGIONS", "RACKSPACE_REGIONS", "Clock", "Region", "Settings", "StoredImage", "World"]
+__all__ = [
+    "IMPORT_METHODS",
+    "OPENSTACK_REGIONS",
+    "RACKSPACE_REGIONS",
+    "STORES",
+    "Clock",
+    "Region",
+    "Settings",
+    "StoredImage",
+    "World",
+]
 
 RACKSPACE_REGIONS: Final = ("DFW", "ORD", "IAD")
 OPENSTACK_REGIONS: Final = ("RegionOne", "RegionTwo")
+# Where an OpenStack region keeps data, its default first; how it imports, and what an image must be for that.
+STORES: Final = ("fast", "cheap")
+IMPORT_METHODS: Final = {
+    "glance-direct": "uploading",
+    "web-download": "queued",
+    "glance-download": "queued",
+    "copy-image": "active",
+}
 
 
 class Clock:

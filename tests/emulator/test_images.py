@@ -256,7 +256,7 @@ async def test_data(asker: Asker) -> None:
 @pytest.mark.parametrize(
     ("attributes", "body", "status"),
     [
-        ({}, {"method": {"name": "copy-image"}}, 400),
+        ({}, {"method": {"name": "conversion"}}, 400),
         ({}, {"method": "web-download"}, 400),
         ({}, {"method": {"name": "glance-direct"}}, 409),
         ({}, {"method": {"name": "web-download", "uri": "file:///etc/passwd"}}, 400),
