@@ -29,10 +29,9 @@ from aioimages._http import Http, Stream
 from aioimages._models import Token
 from aioimages._policy import RetryPolicy
 
-__all__ = ["Exchange", "Trail", "is_passing"]
+__all__ = ["Exchange", "Trail", "is_passing", "pause_after"]
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 _NEVER_SENT: Final = (ConnectError, PoolTimeoutError, ProxyError, TlsError)
 _SHORTEST_SECRET: Final = 6
@@ -58,12 +57,16 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, TransportError)
 
 
-def _retry_after(call: Call[Any], error: BaseException) -> float | None:
-    """Judge whether a call may be repeated: `None` for no, otherwise the seconds that the server asked for."""
-    undone = isinstance(error, _UNDONE[call.replay])
-    if not is_passing(error) or not undone:
+def pause_after(error: BaseException) -> float | None:
+    """Return the seconds that the server asks to wait after trouble that may pass, and `None` after any other."""
+    if not is_passing(error):
         return None
     return (error.retry_after or 0.0) if isinstance(error, StatusError) else 0.0
+
+
+def _retry_after(call: Call[Any], error: BaseException) -> float | None:
+    """Judge whether a call may be repeated: `None` for no, otherwise the seconds that the server asked for."""
+    return pause_after(error) if isinstance(error, _UNDONE[call.replay]) else None
 
 
 def _may_have_landed(error: AioImagesError) -> bool:
@@ -110,19 +113,22 @@ class Exchange:
         """
         return await self._until_final(self._once, call, base, token, trail or Trail())
 
-    async def open(self, call: Call[Any], base: str, token: Token | None = None, trail: Trail | None = None) -> Stream:
-        """Return an accepted answer whose body is on its way, with its first piece already here.
+    async def open(self, call: Call[Any], base: str, token: Token | None = None, _: Trail | None = None) -> Stream:
+        """Ask once, and return an accepted answer whose body is on its way, with its first piece already here.
 
-        It raises what `perform` does. Close what it returns.
+        It raises what `perform` does. Whoever reads the body must be able to ask for the rest of it, and so asks again
+        by itself. Close what it returns.
         """
-        return await self._until_final(self._begun, call, base, token, trail or Trail())
+        with anyio.move_on_after(self._call_seconds):
+            return await self._begun(call, base, token)
+        raise self._out_of_time(call)
 
     async def _until_final(
         self,
-        attempt: Callable[[Call[Any], str, Token | None, Trail], Awaitable[R]],
-        call: Call[Any],
+        attempt: Callable[[Call[T], str, Token | None, Trail], Awaitable[T]],
+        call: Call[T],
         *arguments: Any,
-    ) -> R:
+    ) -> T:
         # How long data take depends on how much they are: then only the single steps are limited.
         with anyio.move_on_after(None if isinstance(call.body, Body) else self._call_seconds) as limit:
             retrier = self.retry.retrying(
@@ -136,7 +142,7 @@ class Exchange:
                 raise _ambiguous(call, str(error)) from error.__cause__
         raise self._out_of_time(call)
 
-    async def _begun(self, call: Call[Any], base: str, token: Token | None, _: Trail) -> Stream:
+    async def _begun(self, call: Call[Any], base: str, token: Token | None) -> Stream:
         async with AsyncExitStack() as stack:
             stream = await stack.enter_async_context(await self._http.open(call, base, token))
             if stream.status not in call.ok:

@@ -56,6 +56,11 @@ class Session:
         self._finding = anyio.Lock()
         self._base: str | None = None
 
+    @property
+    def renewable(self) -> bool:
+        """Whether a refused token can be replaced."""
+        return self._tokens.renewable
+
     async def run(self, call: Call[T]) -> T:
         """Return what the answer to a call says.
 
@@ -90,7 +95,7 @@ class Session:
         try:
             return await perform(call, base, token, trail)
         except UnauthorizedError:
-            if not self._tokens.renewable:
+            if not self.renewable:
                 raise
             token = await self._tokens.replace(token)
             if call.replay is Replay.LOOK_FIRST:

@@ -15,14 +15,16 @@ from anyio.abc import TaskGroup
 
 from aioimages._calls import data, images
 from aioimages._errors import BadRequestError, ChecksumMismatchError, StatusError
+from aioimages._exchange import pause_after
 from aioimages._groups import task_group
+from aioimages._http import Stream
 from aioimages._models import Download, Image
 from aioimages._progress import Meter, Progress
 from aioimages._session import Session
 from aioimages._transfer.check import Check
 from aioimages._transfer.partial import PartialFile
 from aioimages._transfer.parts import pieces_of_parts
-from aioimages._transfer.pump import Batch, Taker, batches, in_thread, pump
+from aioimages._transfer.pump import Batch, Taker, batches, in_thread, pump, to_its_end
 from aioimages._transfer.reader import Reader
 
 __all__ = ["AsyncWritable", "DataStream", "Downloader", "Writable"]
@@ -91,21 +93,21 @@ class Downloader:
     async def to_path(self, target: str | os.PathLike[str], *, resume: bool) -> Download:
         """Write them to a file, which either has all of them or stays as it was."""
         image = await self._image()
-        partial = await anyio.to_thread.run_sync(lambda: PartialFile.open(target, image.id, resume=resume))
+        partial = PartialFile(target, image.id, resume=resume)
         try:
+            await to_its_end(partial.open)
             try:
                 done = await self._pour(image, in_thread(partial.write), partial)
             except ChecksumMismatchError:
                 if not partial.size_bytes:
                     raise
                 # What was there before was not of these data.
-                await anyio.to_thread.run_sync(partial.clear)
+                await to_its_end(partial.clear)
                 done = await self._pour(image, in_thread(partial.write), partial)
-            await anyio.to_thread.run_sync(partial.publish)
-        except BaseException:
+            await to_its_end(partial.publish)
+        finally:
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(partial.close if resume else partial.discard)
-            raise
+                await to_its_end(partial.give_up)
         return done
 
     async def to_file(self, file: Writable | AsyncWritable) -> Download:
@@ -153,10 +155,10 @@ class Downloader:
 
     async def _check_prefix(self, image: Image, check: Check, there: PartialFile) -> None:
         if image.size is not None and there.size_bytes > image.size:
-            await anyio.to_thread.run_sync(there.clear)
+            await to_its_end(there.clear)
             return
         meter = Meter(self.progress, "check", image.id, there.size_bytes)
-        while piece := await anyio.to_thread.run_sync(there.read):
+        while piece := await to_its_end(there.read):
             await anyio.to_thread.run_sync(check.take, [piece])
             meter.reach(check.size_bytes)
         meter.end()
@@ -185,13 +187,17 @@ class Downloader:
 
     async def _has_ranges(self) -> bool:
         """Ask the image's store whether it gives parts: not every one does."""
-        call = data.download(self.session.dialect, self.image_id, stop=_PROBE_BYTES, prefer=self.prefer)
+        probe = data.download(self.session.dialect, self.image_id, stop=_PROBE_BYTES, prefer=self.prefer)
+        retrier = self.session.retry.retrying(
+            pause_after, deadline=float("inf"), clock=anyio.current_time, sleep=anyio.sleep
+        )
         try:
-            async with await self.session.open(call) as stream:
-                return stream.status == HTTPStatus.PARTIAL_CONTENT
+            stream: Stream = await retrier(self.session.open, probe)
         except BadRequestError:
             return False
         except StatusError as error:
             if error.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise
             return False
+        async with stream:
+            return stream.status == HTTPStatus.PARTIAL_CONTENT

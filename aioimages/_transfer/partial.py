@@ -5,7 +5,6 @@ import os
 import stat
 from pathlib import Path
 from secrets import token_hex
-from typing import Self
 
 from aioimages._transfer.pump import PIECE_BYTES, Batch
 
@@ -23,51 +22,53 @@ class PartialFile:
     Its name tells the image, so that a program that was ended can go on with it later. While one download has it, it is
     locked; another one of the same image to the same place then writes a file of another name.
 
+    Args:
+        target: What it will be. A symbolic link is followed.
+        image_id: The image.
+        resume: Whether to go on with what is there already, and to leave what there is should it not become whole.
+
     Attributes:
         size_bytes: How much was there when it was opened.
     """
 
-    def __init__(self, target: Path, path: Path, descriptor: int) -> None:
-        self.size_bytes = os.fstat(descriptor).st_size
-        self._target = target
-        self._path = path
-        self._descriptor = descriptor
+    def __init__(self, target: str | os.PathLike[str], image_id: str, *, resume: bool) -> None:
+        self.size_bytes = 0
+        self._given = target
+        self._target = Path(os.path.realpath(target))
+        self._path = self._target.with_name(f".{self._target.name}.{image_id}.part")
+        self._resume = resume
+        self._descriptor: int | None = None
 
-    @classmethod
-    def open(cls, target: str | os.PathLike[str], image_id: str, *, resume: bool) -> Self:
-        """Open the file for an image's data.
-
-        Args:
-            target: What it will be. A symbolic link is followed.
-            image_id: The image.
-            resume: Whether to keep what is there already.
+    def open(self) -> None:
+        """Open it.
 
         Raises:
             OSError: The target is a folder or a device, its folder is not there, or may not be written to.
         """
-        final = Path(os.path.realpath(target))
-        if final.exists() and not final.is_file():
-            code = errno.EISDIR if final.is_dir() else errno.EINVAL
-            raise OSError(code, os.strerror(code), str(target))
-        path = final.with_name(f".{final.name}.{image_id}.part")
-        descriptor = _open(path)
-        if not _lock(descriptor) or not _is_at(descriptor, path):
+        if self._target.exists() and not self._target.is_file():
+            code = errno.EISDIR if self._target.is_dir() else errno.EINVAL
+            raise OSError(code, os.strerror(code), str(self._given))
+        descriptor = _open(self._path)
+        if not _lock(descriptor) or not _is_at(descriptor, self._path):
             os.close(descriptor)
-            path = path.with_name(f".{final.name}.{image_id}.{token_hex(8)}.part")
-            descriptor = _open(path, os.O_EXCL)
-        partial = cls(final, path, descriptor)
-        if not resume:
-            partial.clear()
-        return partial
+            # Nobody would find what is left under such a name.
+            self._resume = False
+            self._path = self._path.with_suffix(f".{token_hex(8)}.part")
+            descriptor = _open(self._path, os.O_EXCL)
+        self._descriptor = descriptor
+        if self._resume:
+            self.size_bytes = os.fstat(descriptor).st_size
+        else:
+            self.clear()
 
     def read(self) -> bytes:
         """Return the next piece of what was there when it was opened; at its end nothing."""
-        return os.read(self._descriptor, PIECE_BYTES)
+        return os.read(self._file, PIECE_BYTES)
 
     def clear(self) -> None:
         """Begin anew."""
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.ftruncate(self._file, 0)
+        os.lseek(self._file, 0, os.SEEK_SET)
         self.size_bytes = 0
 
     def write(self, batch: Batch) -> None:
@@ -75,23 +76,32 @@ class PartialFile:
         for piece in batch:
             left = memoryview(piece)
             while left:
-                left = left[os.write(self._descriptor, left) :]
+                left = left[os.write(self._file, left) :]
 
     def publish(self) -> None:
         """Put it in its place, once it is on the disk."""
-        os.fsync(self._descriptor)
+        os.fsync(self._file)
         self._path.replace(self._target)
-        self.close()
+        self._close()
         _sync_folder(self._target.parent)
 
-    def discard(self) -> None:
-        """Remove it."""
-        self._path.unlink(missing_ok=True)
-        self.close()
+    def give_up(self) -> None:
+        """Close it if it is not in its place: it is left for a later download to go on with, or removed."""
+        if self._descriptor is None:
+            return
+        if not self._resume:
+            self._path.unlink(missing_ok=True)
+        self._close()
 
-    def close(self) -> None:
-        """Leave it where it is."""
-        os.close(self._descriptor)
+    @property
+    def _file(self) -> int:
+        if self._descriptor is None:
+            raise ValueError("the file is not open")
+        return self._descriptor
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._file, None
+        os.close(descriptor)
 
 
 def _open(path: Path, more: int = 0) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -10,7 +10,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from aioimages._groups import task_group
 
-__all__ = ["PIECE_BYTES", "Batch", "batches", "in_thread", "pump"]
+__all__ = ["PIECE_BYTES", "Batch", "batches", "in_thread", "pump", "to_its_end"]
+
+T = TypeVar("T")
 
 # Large enough that handing a piece to a thread costs little beside hashing it, small enough to keep memory flat.
 PIECE_BYTES: Final = 2**20
@@ -24,6 +26,18 @@ Taker = Callable[[Batch], Awaitable[Any]]
 def in_thread(function: Callable[[Batch], Any]) -> Taker:
     """Return a taker that works in a worker thread, where the loop does not have to wait for it."""
     return lambda batch: anyio.to_thread.run_sync(function, batch)
+
+
+async def to_its_end(function: Callable[[], T]) -> T:
+    """Run a function in a worker thread, and wait for its end also when cancelled: no file is closed beneath it."""
+    results: list[T] = []
+
+    async def run() -> None:
+        results.append(await anyio.to_thread.run_sync(function))
+
+    async with task_group() as group:
+        group.start_soon(run)
+    return results[0]
 
 
 async def batches(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[Batch, None]:

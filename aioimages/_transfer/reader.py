@@ -10,7 +10,9 @@ import anyio
 
 from aioimages._calls import data
 from aioimages._errors import (
+    AioImagesError,
     BadRequestError,
+    ChecksumMismatchError,
     ForbiddenError,
     GoneError,
     NoImageDataError,
@@ -21,6 +23,7 @@ from aioimages._errors import (
     TransferInterruptedError,
     TransportError,
 )
+from aioimages._exchange import pause_after
 from aioimages._http import Stream
 from aioimages._session import Session
 
@@ -67,28 +70,29 @@ class Reader:
         Raises:
             NoImageDataError: There are none yet.
             TransferInterruptedError: The connection broke, again and again.
+            ChecksumMismatchError: They end before they should, though the connection did not break.
             SourceChangedError: The image was deleted or deactivated meanwhile.
             ProtocolError: There are more of them than there should be.
         """
-        cuts = 0
-        while True:
-            before = self._place
+        cuts, retry = 0, self._session.retry
+        problem: AioImagesError | None = None
+        while cuts < _CUTS_WITHOUT_A_BYTE:
+            before, pause = self._place, 0.0
             try:
                 async with aclosing(self._one_connection()) as pieces:
                     async for piece in pieces:
                         yield piece
-                problem: Exception = TransferInterruptedError(
-                    f"the data of image {self._image_id} ended after {self._place} of {self.total} bytes"
-                )
                 if self._place == self._end:
                     return
-            except TransportError as error:
-                problem = error
+                problem = TransferInterruptedError("the data ended early")
+            except AioImagesError as error:
+                asked = pause_after(error)
+                if asked is None or asked > retry.retry_after_limit:
+                    raise
+                problem, pause = error, asked
             self._has_begun = True
             cuts = 0 if self._place > before else cuts + 1
-            if cuts >= _CUTS_WITHOUT_A_BYTE:
-                break
-            await anyio.sleep(self._session.retry.delay(cuts + 1))
+            await anyio.sleep(max(pause, retry.delay(cuts + 1)))
         raise TransferInterruptedError(
             f"the connection broke {cuts} times without a byte, after {self._place} of {self.total} bytes: {problem}"
         ) from problem
@@ -113,6 +117,12 @@ class Reader:
                 yield piece
         if self.total is None:
             self.total = self._place
+        elif self._place < self.total and stream.status == HTTPStatus.OK and "content-length" in stream.headers:
+            raise ChecksumMismatchError(
+                f"image {self._image_id} should have {self.total} bytes of data, and has {self._place}",
+                expected=str(self.total),
+                actual=str(self._place),
+            )
 
     async def _connect(self) -> Stream:
         call = data.download(

@@ -47,6 +47,7 @@ class Source(Protocol):
 
     def pieces(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the data from the start."""
+        ...
 
 
 class _Bytes:
@@ -175,7 +176,8 @@ async def _recognized(given: Any, size_bytes: int | None) -> Source:
         known = getattr(given, "size_bytes", None)
         return _Iterable(given, size_bytes if known is None else known)
     if callable(given):
-        return _Factory(given, size_bytes)
+        make: Any = given
+        return _Factory(make, size_bytes)
     raise TypeError(
         f"a source is bytes, a path, a file, an async iterable or a function that returns one, not {_kind(given)}"
     )

@@ -23,7 +23,7 @@ from aioimages._errors import (
     UnauthorizedError,
     UnreplayableBodyError,
 )
-from aioimages._exchange import is_passing
+from aioimages._exchange import is_passing, pause_after
 from aioimages._formats import FIRST_BYTES, disk_format_of
 from aioimages._groups import task_group
 from aioimages._models import Image
@@ -67,6 +67,7 @@ class Uploader:
     progress: Progress | None
     _sent: Digest = attrs.field(init=False, factory=lambda: Digest(DEFAULT_ALGORITHM))
     _sent_bytes: int = attrs.field(init=False, default=0)
+    _refusals: int = attrs.field(init=False, default=0)
     _is_begun: bool = attrs.field(init=False, default=False)
     _is_whole: bool = attrs.field(init=False, default=False)
     _disk_format: str | None = attrs.field(init=False, default=None)
@@ -91,19 +92,24 @@ class Uploader:
             )
         self._disk_format = image.disk_format
         retrier = self.session.retry.retrying(
-            self._retry_after, deadline=float("inf"), clock=anyio.current_time, sleep=anyio.sleep
+            self._pause_after,
+            deadline=float("inf"),
+            clock=anyio.current_time,
+            sleep=anyio.sleep,
         )
         return await retrier(self._attempt)
 
-    def _retry_after(self, error: BaseException) -> float | None:
+    def _pause_after(self, error: BaseException) -> float | None:
         if isinstance(error, UnauthorizedError):
-            return 0.0
-        return (getattr(error, "retry_after", None) or 0.0) if is_passing(error) else None
+            # The session has another token by now; it was refused too if this is the second time.
+            return 0.0 if self.session.renewable and self._refusals == 1 else None
+        return pause_after(error)
 
     async def _attempt(self) -> Image:
         try:
             await self._send()
         except AioImagesError as error:
+            self._refusals = self._refusals + 1 if isinstance(error, UnauthorizedError) else 0
             if not (is_passing(error) or isinstance(error, UnauthorizedError)):
                 raise
             image = await self._settled(error)
@@ -165,6 +171,7 @@ class Uploader:
         """Read the source. The last piece is held back until it is known that it is the last, and all is well."""
         held = b""
         total, size = 0, self.source.size_bytes
+        is_too_long = False
         async with aclosing(self.source.pieces()) as pieces:
             async for piece in pieces:
                 if held:
@@ -173,13 +180,14 @@ class Uploader:
                     self._warn_of_another_format(piece)
                 held = piece
                 total += len(piece)
-                if size is not None and total > size:
+                is_too_long = size is not None and total > size
+                if is_too_long:
                     break
         if not total:
             raise ValueError("the source is empty: there is nothing to upload")
         if size not in {None, total}:
             raise SourceChangedError(
-                f"the source should give {size} bytes, and gives {'more' if total > size else total}"
+                f"the source should give {size} bytes, and gives {'more' if is_too_long else total}"
             )
         yield [held]
 

@@ -1,0 +1,267 @@
+"""Image data over connections that break, stall, cut short and refuse."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from breaking import Break, BreakingProxy, breaking_proxy, refusal
+from clouds import World
+
+from aioimages import (
+    Client,
+    RetryPolicy,
+    SourceChangedError,
+    TimeoutPolicy,
+    TransferInterruptedError,
+    TransportTimeoutError,
+    UnreplayableBodyError,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.dialects("openstack")]
+
+MIB = 2**20
+DATA = os.urandom(MIB) * 8 + b"the end"
+FAST = RetryPolicy(base=0.01, ceiling=0.05)
+
+
+@pytest.fixture
+async def proxy(world: World) -> AsyncIterator[tuple[BreakingProxy, Client]]:
+    """Give a proxy that breaks things, and a client behind it."""
+    wire = await world.site.wire(world.site.producer)
+    async with breaking_proxy(wire.root) as (proxy, endpoint):
+        credentials = world.credentials(world.site.producer)
+        client = world.client(credentials, endpoint=endpoint, retry=FAST, timeout=TimeoutPolicy(read=1.0))
+        yield proxy, client
+        assert proxy.left == 0
+        await client.close()
+
+
+Broken = tuple[BreakingProxy, Client]
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    """Give the data in pieces."""
+    for start in range(0, len(DATA), 100_000):
+        yield DATA[start : start + 100_000]
+
+
+def paths(folder: Path) -> list[Path]:
+    """Return what is in a folder."""
+    return list(folder.iterdir())
+
+
+def names(folder: Path) -> list[str]:
+    """Return how it is called."""
+    return [path.name for path in folder.iterdir()]
+
+
+def sizes(folder: Path) -> list[int]:
+    """Return how large it is."""
+    return [path.stat().st_size for path in folder.iterdir()]
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait, for a minute at the most."""
+    async with asyncio.timeout(60):
+        while not is_so():  # noqa: ASYNC110  # another program does it, and sets no event here
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+async def test_download_that_is_cut_fifty_times(world: World, proxy: Broken, tmp_path: Path) -> None:
+    """A large download goes on where it was cut, and fetches hardly anything twice."""
+    breaking, client = proxy
+    data = os.urandom(MIB) * 256
+    image = await world.make_image(data=data)
+    breaking.plan([Break(down=5 * MIB)] * 50)
+    done = await client.images.download(image.id, tmp_path / "disk.raw")
+    assert done.verified
+    assert (tmp_path / "disk.raw").read_bytes() == data
+    assert breaking.requests == 51
+    assert breaking.received_bytes < 1.1 * len(data)
+
+
+KILLED = """
+import asyncio, sys
+from aioimages import Client, StaticToken
+
+async def main(endpoint, image_id, path):
+    async with Client(StaticToken(sys.stdin.readline().strip(), endpoint)) as client:
+        done = await client.images.download(image_id, path, resume=True)
+        print(done.resumed_bytes)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+async def test_program_that_is_killed(world: World, tmp_path: Path) -> None:
+    """A program that is killed in the middle of a download goes on with it when it is started again."""
+    data = os.urandom(MIB) * 256
+    image = await world.make_image(data=data)
+    wire = await world.site.wire(world.site.producer)
+    async with breaking_proxy(wire.root) as (breaking, endpoint):
+
+        async def start() -> asyncio.subprocess.Process:
+            arguments = (sys.executable, "-c", KILLED, endpoint, image.id, str(tmp_path / "disk.raw"))
+            pipe = asyncio.subprocess.PIPE
+            process = await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe)
+            assert process.stdin
+            process.stdin.write(f"{wire.token}\n".encode())
+            return process
+
+        breaking.plan([Break(down=100 * MIB, how="stall")])
+        first = await start()
+        async with asyncio.timeout(60):
+            await breaking.broken.wait()
+        (partial,) = paths(tmp_path)
+        await until(lambda: partial.stat().st_size >= 98 * MIB)
+        first.send_signal(signal.SIGKILL)
+        await first.wait()
+        assert names(tmp_path) == [partial.name]
+        second = await start()
+        async with asyncio.timeout(60):
+            told, _ = await second.communicate()
+        assert 98 * MIB <= int(told) <= 100 * MIB
+        assert breaking.received_bytes < 1.1 * len(data)
+    assert names(tmp_path) == ["disk.raw"]
+    assert (tmp_path / "disk.raw").read_bytes() == data
+
+
+@pytest.mark.parametrize("how", ["cut", "end", "stall"])
+@pytest.mark.parametrize("parts", [1, 2])
+async def test_download_over_bad_connections(world: World, proxy: Broken, tmp_path: Path, how: str, parts: int) -> None:
+    """Connections that are reset, closed early or silent are made again."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    breaking.plan([Break(down=MIB + 1, how=how), Break(down=2 * MIB, how=how)])
+    done = await client.images.download(image.id, tmp_path / "disk.raw", parts=parts)
+    assert done.verified
+    assert (tmp_path / "disk.raw").read_bytes() == DATA
+
+
+async def test_stream_over_a_bad_connection(world: World, proxy: Broken) -> None:
+    """A stream goes on where its connection broke, and gives every byte once."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    breaking.plan([Break(down=MIB), refusal(503), Break(down=3 * MIB)])
+    digest = hashlib.sha256()
+    async with client.images.download(image.id) as stream:
+        async for piece in stream:
+            digest.update(piece)
+    assert digest.digest() == hashlib.sha256(DATA).digest()
+
+
+async def test_download_that_never_gets_a_byte(world: World, proxy: Broken, tmp_path: Path) -> None:
+    """A connection that breaks again and again without a byte is an error, and nothing is left of the file."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    breaking.plan([Break(down=MIB), *[Break(down=0)] * 10])
+    with pytest.raises(TransferInterruptedError, match="broke 10 times without a byte"):
+        await client.images.download(image.id, tmp_path / "disk.raw")
+    assert names(tmp_path) == []
+
+
+async def test_image_that_is_deleted_meanwhile(world: World, proxy: Broken, tmp_path: Path) -> None:
+    """An image that is deleted while it streams is an error that says so."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    breaking.plan([Break(down=MIB, how="stall")])
+    downloading = asyncio.create_task(client.images.download(image.id, tmp_path / "disk.raw"))
+    await breaking.broken.wait()
+    await world.producer.images.delete(image.id)
+    with pytest.raises(SourceChangedError, match=f"image {image.id} changed while it was read"):
+        await downloading
+    assert names(tmp_path) == []
+
+
+async def test_cancelled_download(world: World, proxy: Broken, tmp_path: Path) -> None:
+    """A download that is cancelled leaves nothing; with `resume` it leaves what there is."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    for resume in (False, True):
+        breaking.plan([Break(down=3 * MIB, how="stall")])
+        breaking.broken.clear()
+        downloading = asyncio.create_task(client.images.download(image.id, tmp_path / "disk.raw", resume=resume))
+        await breaking.broken.wait()
+        await asyncio.sleep(0.2)
+        downloading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await downloading
+        assert len(names(tmp_path)) == resume
+    assert 2 * MIB <= sizes(tmp_path)[0] <= 3 * MIB
+
+
+async def test_download_in_time(world: World, proxy: Broken, tmp_path: Path) -> None:
+    """A download that takes too long is an error."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    breaking.plan([Break(down=MIB, how="stall")])
+    with pytest.raises(TransportTimeoutError, match=r"did not come within 0\.5 s"):
+        await client.images.download(image.id, tmp_path / "disk.raw", timeout=0.5)
+    assert names(tmp_path) == []
+
+
+async def test_two_downloads_to_one_place(world: World, tmp_path: Path) -> None:
+    """Of two downloads to one path each is whole, and nothing is left beside it."""
+    image = await world.make_image(data=DATA)
+    path = tmp_path / "disk.raw"
+    client = world.producer
+    await asyncio.gather(client.images.download(image.id, path), client.images.download(image.id, path, resume=True))
+    assert path.read_bytes() == DATA
+    assert names(tmp_path) == ["disk.raw"]
+
+
+@pytest.mark.parametrize("sized", [True, False])
+async def test_upload_that_is_refused_and_cut(world: World, proxy: Broken, sized: bool) -> None:  # noqa: FBT001
+    """An upload that meets 401, 503 and a cut connection in turn stores exactly the source."""
+    breaking, client = proxy
+    image = await client.images.create(name="new", disk_format="raw", container_format="bare")
+    breaking.plan([refusal(401), refusal(503, "Retry-After: 0"), Break(up=3 * MIB), Break(down=0)])
+    source = DATA if sized else pieces
+    image = await client.images.upload(image.id, source)
+    assert (image.status, image.size) == ("active", len(DATA))
+    assert await (await world.site.wire(world.site.producer)).download(image.id) == DATA
+
+
+@pytest.mark.parametrize("how", ["cut", "end", "stall"])
+async def test_upload_that_cannot_be_read_again(proxy: Broken, how: str) -> None:
+    """What can be read once only is sent once only: the error says so, and the image still waits for its data."""
+    breaking, client = proxy
+    image = await client.images.create(name="new", disk_format="raw", container_format="bare")
+    breaking.plan([Break(up=3 * MIB, how=how)])
+    with pytest.raises(UnreplayableBodyError, match=r"broke off after .* still queued"):
+        await client.images.upload(image.id, pieces())
+    assert breaking.requests == 1
+    assert (await client.images.get(image.id)).status == "queued"
+    assert (await client.images.upload(image.id, pieces())).size == len(DATA)
+
+
+async def test_upload_whose_answer_is_lost(world: World, proxy: Broken) -> None:
+    """An upload that arrived, though its answer did not, is looked for and not sent again."""
+    breaking, client = proxy
+    image = await client.images.create(name="new", disk_format="raw", container_format="bare")
+    breaking.plan([Break(down=0)])
+    image = await client.images.upload(image.id, pieces())
+    assert breaking.requests == 1
+    assert await (await world.site.wire(world.site.producer)).download(image.id) == DATA
+
+
+async def test_no_connection_is_leaked(world: World, proxy: Broken, tmp_path: Path) -> None:
+    """After all kinds of ends the connections are free: more transfers than there are places still go through."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    for _ in range(40):
+        breaking.broken.clear()
+        breaking.plan([Break(down=MIB, how="stall")])
+        downloading = asyncio.create_task(client.images.download(image.id, tmp_path / "disk.raw"))
+        await breaking.broken.wait()
+        downloading.cancel()
+        await asyncio.wait([downloading])
+    done = await client.images.download(image.id, tmp_path / "disk.raw", timeout=20)
+    assert done.verified
