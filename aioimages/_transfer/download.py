@@ -24,7 +24,7 @@ from aioimages._session import Session
 from aioimages._transfer.check import Check
 from aioimages._transfer.partial import PartialFile
 from aioimages._transfer.parts import pieces_of_parts
-from aioimages._transfer.pump import Batch, Taker, batches, in_thread, pump, to_its_end
+from aioimages._transfer.pump import Batch, Taker, batches, in_thread, one_by_one, pump, to_its_end
 from aioimages._transfer.reader import Reader
 
 __all__ = ["AsyncWritable", "DataStream", "Downloader", "Writable"]
@@ -64,13 +64,12 @@ class DataStream:
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         hashing: asyncio.Future[Any] | None = None
-        take = in_thread(self._check.take)
         try:
             async with aclosing(batches(self._pieces)) as source:
                 async for batch in source:
                     if hashing is not None:
                         await hashing
-                    hashing = asyncio.ensure_future(take(batch))
+                    hashing = asyncio.ensure_future(anyio.to_thread.run_sync(self._check.take, batch))
                     for piece in batch:
                         yield piece
         finally:
@@ -122,7 +121,7 @@ class Downloader:
                 file.write(piece)
 
         is_async = inspect.iscoroutinefunction(file.write)
-        return await self._pour(await self._image(), write_async if is_async else in_thread(write), None)
+        return await self._pour(await self._image(), one_by_one(write_async) if is_async else in_thread(write), None)
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[DataStream]:
@@ -148,7 +147,7 @@ class Downloader:
 
         try:
             async with task_group() as group, aclosing(self._pieces(group, image, check)) as pieces:
-                await pump(batches(pieces), in_thread(check.take), write, count)
+                await pump(batches(pieces), in_thread(check.take), write, one_by_one(count))
             return check.result()
         finally:
             meter.end()

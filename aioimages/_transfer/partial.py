@@ -3,8 +3,10 @@
 import errno
 import os
 import stat
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
 from aioimages._transfer.pump import PIECE_BYTES, Batch
 
@@ -14,6 +16,8 @@ except ImportError:  # Windows: then no program can tell whether another one is 
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["PartialFile"]
+
+_SYNC_BYTES: Final = 32 * 2**20
 
 
 class PartialFile:
@@ -38,6 +42,10 @@ class PartialFile:
         self._path = self._target.with_name(f".{self._target.name}.{image_id}.part")
         self._resume = resume
         self._descriptor: int | None = None
+        # The disk is slower than memory: what was written goes there meanwhile, so that the end need not wait for it.
+        self._syncer = ThreadPoolExecutor(1)
+        self._syncing: Future[None] | None = None
+        self._unsynced_bytes = 0
 
     def open(self) -> None:
         """Open it.
@@ -78,8 +86,15 @@ class PartialFile:
             while left:
                 left = left[os.write(self._file, left) :]
 
+        self._unsynced_bytes += sum(map(len, batch))
+        if self._unsynced_bytes >= _SYNC_BYTES and (self._syncing is None or self._syncing.done()):
+            self._end_syncing()
+            self._unsynced_bytes = 0
+            self._syncing = self._syncer.submit(os.fsync, self._file)
+
     def publish(self) -> None:
         """Put it in its place, once it is on the disk."""
+        self._end_syncing()
         os.fsync(self._file)
         self._path.replace(self._target)
         self._close()
@@ -99,8 +114,14 @@ class PartialFile:
             raise ValueError("the file is not open")
         return self._descriptor
 
+    def _end_syncing(self) -> None:
+        """Wait until what was begun to be put on the disk is there; what went wrong is told once, and so not lost."""
+        if self._syncing is not None:
+            self._syncing.result()
+
     def _close(self) -> None:
         descriptor, self._descriptor = self._file, None
+        self._syncer.shutdown()
         os.close(descriptor)
 
 

@@ -1,7 +1,9 @@
 """Pieces from one source to several takers, each at its own pace but none far ahead: that keeps memory flat."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
+from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -10,22 +12,56 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from aioimages._groups import task_group
 
-__all__ = ["PIECE_BYTES", "Batch", "batches", "in_thread", "pump", "to_its_end"]
+__all__ = ["PIECE_BYTES", "Batch", "Taker", "batches", "in_thread", "one_by_one", "pump", "to_its_end"]
 
 T = TypeVar("T")
 
-# Large enough that handing a piece to a thread costs little beside hashing it, small enough to keep memory flat.
+# Large enough that handing a piece to a thread costs little beside hashing it, small enough to keep memory flat and the
+# event loop on time: measured by `nox -s bench`.
 PIECE_BYTES: Final = 2**20
-_WAITING_BATCHES: Final = 3
+_WAITING_BATCHES: Final = 1
+_BATCHES_IN_A_THREAD: Final = 2
 
 # Some pieces that are handled at a time; what they are made of is not copied together.
 Batch = list[bytes]
-Taker = Callable[[Batch], Awaitable[Any]]
+Taker = Callable[[MemoryObjectReceiveStream[Batch]], Awaitable[None]]
+
+
+def one_by_one(function: Callable[[Batch], Awaitable[Any]]) -> Taker:
+    """Return a taker that awaits a function for each batch."""
+
+    async def take(channel: MemoryObjectReceiveStream[Batch]) -> None:
+        with channel:
+            async for batch in channel:
+                await function(batch)
+
+    return take
 
 
 def in_thread(function: Callable[[Batch], Any]) -> Taker:
-    """Return a taker that works in a worker thread, where the loop does not have to wait for it."""
-    return lambda batch: anyio.to_thread.run_sync(function, batch)
+    """Return a taker that calls a function for each batch, all in one worker thread: the next one waits there."""
+
+    async def take(channel: MemoryObjectReceiveStream[Batch]) -> None:
+        loop = asyncio.get_running_loop()
+        places = anyio.Semaphore(_BATCHES_IN_A_THREAD)
+        batches: SimpleQueue[Batch | None] = SimpleQueue()
+
+        def work() -> None:
+            while (batch := batches.get()) is not None:
+                function(batch)
+                loop.call_soon_threadsafe(places.release)
+
+        with channel:
+            async with task_group() as group:
+                group.start_soon(anyio.to_thread.run_sync, work)
+                try:
+                    async for batch in channel:
+                        await places.acquire()
+                        batches.put(batch)
+                finally:
+                    batches.put(None)
+
+    return take
 
 
 async def to_its_end(function: Callable[[], T]) -> T:
@@ -62,13 +98,7 @@ async def pump(source: AsyncIterable[Batch], *takers: Taker) -> None:
         for taker in takers:
             send, receive = anyio.create_memory_object_stream[Batch](_WAITING_BATCHES)
             channels.append(stack.enter_context(send))
-            group.start_soon(_take, receive, taker)
+            group.start_soon(taker, receive)
         async for batch in source:
             for channel in channels:
                 await channel.send(batch)
-
-
-async def _take(channel: MemoryObjectReceiveStream[Batch], taker: Taker) -> None:
-    with channel:
-        async for batch in channel:
-            await taker(batch)

@@ -31,7 +31,7 @@ from aioimages._policy import PollPolicy
 from aioimages._progress import Meter, Progress
 from aioimages._session import Session
 from aioimages._transfer.digest import DEFAULT_ALGORITHM, Digest, Expected, known
-from aioimages._transfer.pump import Batch, in_thread, pump
+from aioimages._transfer.pump import Batch, batches, in_thread, one_by_one, pump
 from aioimages._transfer.source import Source
 
 __all__ = ["FormatWarning", "Uploader"]
@@ -164,22 +164,22 @@ class Uploader:
         """
         await opened.wait()
         self._is_begun = True
-        await pump(self._batches(), in_thread(self._sent.update), send.send)
+        await pump(self._batches(), in_thread(self._sent.update), one_by_one(send.send))
         send.close()
 
     async def _batches(self) -> AsyncGenerator[Batch, None]:
-        """Read the source. The last piece is held back until it is known that it is the last, and all is well."""
-        held = b""
+        """Read the source. The last batch is held back until it is known that it is the last, and all is well."""
+        held: Batch = []
         total, size = 0, self.source.size_bytes
         is_too_long = False
-        async with aclosing(self.source.pieces()) as pieces:
-            async for piece in pieces:
+        async with aclosing(batches(self.source.pieces())) as source:
+            async for batch in source:
                 if held:
-                    yield [held]
+                    yield held
                 else:
-                    self._warn_of_another_format(piece)
-                held = piece
-                total += len(piece)
+                    self._warn_of_another_format(b"".join(batch)[:FIRST_BYTES])
+                held = batch
+                total += sum(map(len, batch))
                 is_too_long = size is not None and total > size
                 if is_too_long:
                     break
@@ -189,10 +189,10 @@ class Uploader:
             raise SourceChangedError(
                 f"the source should give {size} bytes, and gives {'more' if is_too_long else total}"
             )
-        yield [held]
+        yield held
 
     def _warn_of_another_format(self, first: bytes) -> None:
-        found = disk_format_of(first[:FIRST_BYTES])
+        found = disk_format_of(first)
         if found is not None and self._disk_format not in {found, None}:
             warnings.warn(
                 f"the data for image {self.image_id} look like {found}, and its disk_format is {self._disk_format}",
