@@ -102,6 +102,6 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def bench(session: nox.Session) -> None:
-    """Measure the client beside bare aiohttp in one run, and print a table of ratios."""
-    session.install(".")
+    """Measure the client beside bare aiohttp, a plain socket, curl and the peers in one run, and print the ratios."""
+    session.install(".", *group("bench"))
     session.run("python", "tests/bench/run.py", *session.posargs)

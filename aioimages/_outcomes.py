@@ -4,13 +4,14 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from aioimages._groups import task_group
 from aioimages._models import Outcome
+from aioimages._progress import Meter
 
 __all__ = ["AsyncOutcomes", "fan_out"]
 
@@ -18,6 +19,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 AsyncOutcomes = AsyncIterator[Outcome[K, V]]
+
+_UNTOLD: Final = Meter(None, "bulk", "")
 
 
 async def _one_by_one(keys: Iterable[K] | AsyncIterable[K]) -> AsyncGenerator[K, None]:
@@ -54,8 +57,9 @@ async def fan_out(
     keys: Iterable[K] | AsyncIterable[K],
     *,
     workers: int,
+    meter: Meter = _UNTOLD,
 ) -> AsyncIterator[AsyncOutcomes[K, V]]:
-    """Apply a function to keys, so many at a time, and give the outcomes as they come.
+    """Apply a function to keys, so many at a time, count, and give the outcomes as they come.
 
     Leaving the block cancels what is not done. Where outcomes are not taken, work goes on for twice `workers` items at
     the most. When the keys themselves fail, what was begun is ended, and the error is raised after its outcomes.
@@ -78,13 +82,18 @@ async def fan_out(
                     except Exception as error:  # noqa: BLE001  # raised when the outcomes have been taken
                         problem = error
                         return
-                await results.send(await _outcome(function, key))
+                outcome = await _outcome(function, key)
+                meter.advance(1)
+                await results.send(outcome)
 
-    async with aclosing(source), receive, task_group() as group:
-        async with send:
-            for _ in range(workers):
-                group.start_soon(work, send.clone())
-        yield receive
-        group.cancel_scope.cancel()
+    try:
+        async with aclosing(source), receive, task_group() as group:
+            async with send:
+                for _ in range(workers):
+                    group.start_soon(work, send.clone())
+            yield receive
+            group.cancel_scope.cancel()
+    finally:
+        meter.end()
     if problem is not None:
         raise problem

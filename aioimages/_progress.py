@@ -1,8 +1,9 @@
 """How far something is: what is told, to whom, and not too often."""
 
+import itertools
 import time
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Sized
+from typing import Final, Protocol, Self
 
 import attrs
 
@@ -17,8 +18,8 @@ class ProgressEvent:
 
     Attributes:
         phase: What is being done: `download`, `upload`, `stage`, `check` (data that are there already are hashed),
-            `import`, `tasks` or `bulk`.
-        key: What it is done with: an image's id, or what else tells it from others.
+            `import`, `tasks` (that are waited for) or `bulk`.
+        key: What it is done with: an image's id, or for many at once a number that tells them from others.
         done: How much of it is done.
         total: How much there is to do, where that is known.
         unit: What is counted: `bytes` or `items`.
@@ -40,8 +41,17 @@ class Progress(Protocol):
         """Take an event, in the event loop: do nothing long. One thing's events come in order, ten a second at most."""
 
 
+_runs: Final = itertools.count(1)
+
+
 class Meter:
     """Counts one thing, and tells of it now and then."""
+
+    @classmethod
+    def of_items(cls, progress: Progress | None, phase: str, items: object) -> Self:
+        """Make a meter that counts items, as many as there are where that is known."""
+        total = len(items) if isinstance(items, Sized) else None
+        return cls(progress, phase, str(next(_runs)), total, unit="items")
 
     def __init__(
         self,

@@ -176,6 +176,7 @@ class Waiter:
         self,
         task_ids: Iterable[str],
         timeout: float | None,
+        progress: Progress | None,
     ) -> AbstractAsyncContextManager[AsyncOutcomes[str, Task]]:
         """Wait for many tasks at once."""
         if isinstance(task_ids, str):
@@ -187,7 +188,7 @@ class Waiter:
         async def wait(task_id: str) -> Task:
             return await self.task(task_id, timeout)
 
-        return fan_out(wait, wanted, workers=len(wanted))
+        return fan_out(wait, wanted, workers=len(wanted), meter=Meter.of_items(progress, "tasks", wanted))
 
     async def image(
         self,

@@ -10,6 +10,7 @@ from aioimages._listing import Listing
 from aioimages._models import Outcome, Task
 from aioimages._outcomes import AsyncOutcomes
 from aioimages._policy import UNSET, Unset
+from aioimages._progress import Progress
 from aioimages._session import Session
 from aioimages._waiting import Waiter
 
@@ -134,13 +135,19 @@ class Tasks:
         task_ids: Iterable[str],
         *,
         timeout: float | Unset | None = UNSET,
+        progress: Progress | None = None,
     ) -> "builtins.list[Outcome[str, Task]]":
         """Wait for many tasks, and return an outcome for each, in the order of the ids.
 
         A task that fails is an outcome with an error, not an exception.
+
+        Args:
+            task_ids: The tasks.
+            timeout: Seconds to wait at the most; `None` is for ever. Otherwise `PollPolicy.timeout` holds.
+            progress: Who wants to know how many are done.
         """
         wanted = task_ids if isinstance(task_ids, str) else builtins.list(task_ids)
-        async with self.as_completed(wanted, timeout=timeout) as outcomes:
+        async with self.as_completed(wanted, timeout=timeout, progress=progress) as outcomes:
             by_id = {outcome.key: outcome async for outcome in outcomes}
         return [by_id[task_id] for task_id in wanted]
 
@@ -149,13 +156,14 @@ class Tasks:
         task_ids: Iterable[str],
         *,
         timeout: float | Unset | None = UNSET,
+        progress: Progress | None = None,
     ) -> AbstractAsyncContextManager[AsyncOutcomes[str, Task]]:
         """Wait for many tasks, and iterate over their outcomes as they come; repeated ids are one.
 
-        Leaving the block ends the waiting; the service goes on with its work.
+        Leaving the block ends the waiting; the service goes on with its work. The arguments are those of `wait_all`.
 
             async with client.tasks.as_completed(task_ids) as outcomes:
                 async for outcome in outcomes:
                     print(outcome.key, outcome.value or outcome.error)
         """
-        return self._waiter.tasks(task_ids, self._waiter.timeout(timeout))
+        return self._waiter.tasks(task_ids, self._waiter.timeout(timeout), progress)

@@ -17,7 +17,7 @@ except ImportError:  # Windows: then no program can tell whether another one is 
 
 __all__ = ["PartialFile"]
 
-_SYNC_BYTES: Final = 32 * 2**20
+_SYNC_BYTES: Final = 16 * 2**20
 
 
 class PartialFile:

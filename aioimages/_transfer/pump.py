@@ -1,7 +1,7 @@
 """Pieces from one source to several takers, each at its own pace but none far ahead: that keeps memory flat."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
@@ -24,7 +24,7 @@ _BATCHES_IN_A_THREAD: Final = 2
 
 # Some pieces that are handled at a time; what they are made of is not copied together.
 Batch = list[bytes]
-Taker = Callable[[MemoryObjectReceiveStream[Batch]], Awaitable[None]]
+Taker = Callable[[MemoryObjectReceiveStream[Batch]], Coroutine[Any, Any, None]]
 
 
 def one_by_one(function: Callable[[Batch], Awaitable[Any]]) -> Taker:

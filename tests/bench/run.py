@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import aiohttp
 import orjson
+import transfers
 from server import IMAGES, serve
 
 from aioimages import Client, StaticToken
@@ -122,23 +123,24 @@ def _server(connection: Connection) -> None:
 def main() -> None:
     """Run all workloads in turns and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="also write the seconds of every round to this file")
     arguments = parser.parse_args()
     here, there = multiprocessing.Pipe()
     server = multiprocessing.Process(target=_server, args=(there,), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{here.recv()}/v2"
-    results = {}
+    results: dict[str, object] = {}
     print("| workload | bare aiohttp, s | aioimages, s | ratio |\n|---|---|---|---|")
     for name, pair in WORKLOADS.items():
         rounds = [[seconds(workload, url) for workload in pair] for _ in range(arguments.rounds + 1)][1:]
         bare, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
         results[name] = rounds
         print(f"| {name} | {bare:.3f} | {ours:.3f} | {ours / bare:.2f} |", flush=True)
+    server.terminate()
+    results |= transfers.measure(arguments.rounds)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
-    server.terminate()
 
 
 if __name__ == "__main__":
