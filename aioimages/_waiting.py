@@ -103,11 +103,14 @@ class _WatchedImage:
             image = attrs.evolve(self._seen, status="deleted")
         self._seen = image
         is_back = image.status == "queued" != self._status
-        if is_back or self._tells_progress:
+        is_there_yet_locked = image.status == self._status and image.os_glance_import_task is not None
+        if is_back or is_there_yet_locked or self._tells_progress:
             newest = await self.newest_import()
             self.meter.reach(_copied_bytes(newest))
-            if is_back:
+            if is_back or (newest and newest.is_final and newest.id == image.os_glance_import_task):
                 _raise_failed(newest, image)
+                # A task that is over may leave its lock on the image, for a moment or for ever.
+                image = attrs.evolve(image, os_glance_import_task=None)
         return image
 
     def is_settled(self, image: Image) -> bool:

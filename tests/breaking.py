@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 __all__ = ["Break", "BreakingProxy", "breaking_proxy", "refusal"]
 
 _DATA_REQUEST = re.compile(rb"(GET|PUT) \S+/(file|stage)[ ?]")
+_RANGE = re.compile(rb"(?i)\r\nRange: [^\r]*")
 _PIECE_BYTES = 65536
 _STALL_SECONDS = 3.0
 
@@ -21,12 +22,14 @@ class Break:
 
     Attributes:
         answer: What is answered at once in place of passing it on.
+        asks: Another `Range` than the one that is asked for, or an empty one for none.
         up: After how many bytes to the server it breaks.
         down: After how many bytes from the server it breaks.
         how: `cut` (reset), `end` (closed as if that were all) or `stall` (silent for longer than tests wait, then cut).
     """
 
     answer: bytes | None = None
+    asks: str | None = None
     up: float = float("inf")
     down: float = float("inf")
     how: str = "cut"
@@ -120,6 +123,8 @@ class _Connection:
                 await self._here.drain()
                 self._proxy.broken.set()
                 return None
+            if self._break.asks is not None:
+                piece = _RANGE.sub(self._break.asks.encode(), piece)
             self._up_bytes += len(piece)
             if self._up_bytes > self._break.up:
                 return await self._give_up()

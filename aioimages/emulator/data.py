@@ -10,7 +10,7 @@ from aiohttp import web
 from aioimages.emulator.context import CONTEXT
 from aioimages.emulator.images import owned_image, visible_image
 from aioimages.emulator.refusal import Refusal
-from aioimages.emulator.state import STORES, StoredImage
+from aioimages.emulator.state import STORES, WEB_STORE, StoredImage
 
 __all__ = ["ROUTES", "activate", "check_formats", "fetched"]
 
@@ -18,15 +18,15 @@ _FETCH_SECONDS: Final = 20
 _OPENSTACK: Final = ("openstack",)
 
 
-def activate(image: StoredImage, data: bytes, stores: Sequence[str] = STORES[:1]) -> None:
+def activate(image: StoredImage, data: bytes, stores: Sequence[str] = STORES[:1], *, algorithm: str = "sha512") -> None:
     """Give an image its data."""
     image.data = data
     image.document.update(
         status="active",
         size=len(data),
         checksum=hashlib.md5(data, usedforsecurity=False).hexdigest(),
-        os_hash_algo="sha512",
-        os_hash_value=hashlib.sha512(data).hexdigest(),
+        os_hash_algo=algorithm,
+        os_hash_value=hashlib.new(algorithm, data, usedforsecurity=False).hexdigest(),
         stores=",".join(stores),
     )
 
@@ -53,13 +53,16 @@ async def put_file(request: web.Request) -> web.Response:
     if request.content_type != "application/octet-stream":
         raise Refusal(415, "The content type is not supported.")
     store = request.headers.get("X-Image-Meta-Store", STORES[0])
+    if store == WEB_STORE:
+        raise Refusal(410, "Error in store configuration. Adding images to store is disabled.")
     if store not in STORES:
         raise Refusal(400, f"Store {store} for image {image.id} not found: is not enabled")
     if image.document["status"] != "queued":
         raise Refusal(409, f"Image status transition from {image.document['status']} to saving is not allowed")
     check_formats(image, 400, "Properties disk_format, container_format must be set prior to saving data.")
     data = await _received(request, image, "saving")
-    activate(image, data, [store])
+    visible_image(request)  # it may have been deleted meanwhile
+    activate(image, data, [store], algorithm=request[CONTEXT].world.settings.hash_algorithm)
     image.document["virtual_size"] = len(data)
     return web.Response(status=204)
 
@@ -88,14 +91,16 @@ async def get_file(request: web.Request) -> web.Response:
     if image.document["status"] == "deactivated" and not request[CONTEXT].account.is_admin:
         raise Refusal(403, "The requested image has been deactivated. Image data download is forbidden.")
     preferred = request.query.get("prefer")
-    if preferred is not None and not set(preferred.split(",")) <= set(STORES):
+    if preferred is not None and not set(preferred.split(",")) <= {*STORES, WEB_STORE}:
         raise Refusal(400, f"Prefer: {preferred}: unknown store")
     if image.data is None:
         return web.Response(status=204)
-    headers = {"Content-MD5": image.document["checksum"]}
+    headers = {"Content-MD5": image.document["checksum"]} if image.document["checksum"] else {}
     wanted = request.http_range
     if wanted.start is None and wanted.stop is None:
         return web.Response(body=image.data, headers=headers, content_type="application/octet-stream")
+    if image.document["stores"] == WEB_STORE:
+        raise Refusal(400, "Getting images randomly from this store is not supported.")
     start, stop, _ = wanted.indices(len(image.data))
     if start >= len(image.data):
         raise Refusal(416, "The requested range is not satisfiable.")

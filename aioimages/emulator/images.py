@@ -12,7 +12,7 @@ from aioimages.emulator.documents import check_attribute, new_document, shown
 from aioimages.emulator.patch import MEDIA_TYPE, patched
 from aioimages.emulator.query import Order, page_link, page_size, selection
 from aioimages.emulator.refusal import Refusal
-from aioimages.emulator.state import IMPORT_METHODS, STORES, StoredImage
+from aioimages.emulator.state import IMPORT_METHODS, STORES, WEB_STORE, StoredImage
 
 __all__ = ["ROUTES", "owned_image", "visible_image"]
 
@@ -91,7 +91,7 @@ async def create_image(request: web.Request) -> web.Response:
         201,
         Location=f"/v2/images/{image_id}",
         OpenStack_image_import_methods=",".join(IMPORT_METHODS),
-        OpenStack_image_store_ids=",".join(STORES),
+        OpenStack_image_store_ids=",".join([*STORES, WEB_STORE]),
     )
 
 

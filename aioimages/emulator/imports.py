@@ -10,7 +10,7 @@ from aioimages.emulator.context import CONTEXT, Context, json_answer, json_objec
 from aioimages.emulator.data import activate, check_formats, fetched
 from aioimages.emulator.images import owned_image, visible_image
 from aioimages.emulator.refusal import Refusal
-from aioimages.emulator.state import IMPORT_METHODS, STORES, StoredImage
+from aioimages.emulator.state import IMPORT_METHODS, STORES, WEB_STORE, StoredImage
 
 __all__ = ["ROUTES"]
 
@@ -42,18 +42,17 @@ async def start_import(request: web.Request) -> web.Response:
         raise Refusal(409, f"Unknown store: {', '.join(stores)}")
     if name == "copy-image":
         stores = [store for store in stores if store not in image.document["stores"].split(",")]
-    task = _task(context, image, asked, stores)
-    image.imports.append(task)
-    image.document["os_glance_import_task"] = task["id"]
+    task = _begun(context, image, "api_image_import", {"image_id": image.id, "import_req": asked, "backend": stores})
     context.world.start(_import(context, image, task, method, stores))
     return web.Response(status=202)
 
 
-def _task(context: Context, image: StoredImage, asked: dict[str, Any], stores: list[str]) -> dict[str, Any]:
+def _begun(context: Context, image: StoredImage, kind: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Note a task as an image's newest, which locks the image until it ends, and return it."""
     now = _naive(context)
-    return {
+    task: dict[str, Any] = {
         "id": context.world.new_id(),
-        "type": "api_image_import",
+        "type": kind,
         "status": "pending",
         "owner": image.document["owner"],
         "expires_at": None,
@@ -64,10 +63,49 @@ def _task(context: Context, image: StoredImage, asked: dict[str, Any], stores: l
         "image_id": image.id,
         "request_id": context.request_id,
         "user_id": context.account.user_id,
-        "input": {"image_id": image.id, "import_req": asked, "backend": stores},
+        "input": asked,
         "result": None,
         "message": "",
     }
+    image.imports.append(task)
+    image.document["os_glance_import_task"] = task["id"]
+    return task
+
+
+async def add_location(request: web.Request) -> web.Response:
+    """POST /v2/images/{image_id}/locations."""
+    context = request[CONTEXT]
+    image = owned_image(request)
+    asked = await json_object(request)
+    if image.document["status"] != "queued":
+        raise Refusal(409, f"It's not allowed to add locations if image status is {image.document['status']}.")
+    url = urlsplit(str(asked.get("url")))
+    if url.scheme not in {"http", "https"}:
+        raise Refusal(403, "http store must be enabled to use location API by normal user.")
+    if url.hostname not in _HOSTS:
+        raise Refusal(400, f"URI for add location does not pass filtering: {url.geturl()}")
+    task = _begun(context, image, "location_import", {"image_id": image.id, "loc_url": url.geturl()})
+    context.world.start(_locate(context, image, task, url.geturl(), asked.get("validation_data") or {}))
+    return web.Response(status=202)
+
+
+async def _locate(
+    context: Context, image: StoredImage, task: dict[str, Any], url: str, validation: dict[str, str]
+) -> None:
+    await asyncio.sleep(context.world.chance.uniform(*context.world.settings.task_seconds))
+    data = await fetched(url)
+    del image.document["os_glance_import_task"]
+    task["updated_at"] = _naive(context)
+    if data is None:
+        task.update(status="failure", message=_FAILED)
+        return
+    activate(image, data, [WEB_STORE])
+    if validation.get("os_hash_value") in {None, image.document["os_hash_value"]}:
+        task.update(status="success", message="")
+    else:
+        image.document.update(status="queued", size=None, os_hash_value=None, stores=WEB_STORE)
+        image.data = None
+        task.update(status="failure", message=_FAILED)
 
 
 def _naive(context: Context) -> str:
@@ -124,6 +162,7 @@ async def list_methods(_: web.Request) -> web.Response:
 
 ROUTES: Final = (
     ("POST", "/images/{image_id}/import", start_import, _OPENSTACK),
+    ("POST", "/images/{image_id}/locations", add_location, _OPENSTACK),
     ("GET", "/images/{image_id}/tasks", list_imports, _OPENSTACK),
     ("GET", "/info/import", list_methods, _OPENSTACK),
 )

@@ -35,7 +35,8 @@ class Emulator:
         base_images: Whether there are some public images.
         settings: `task_seconds` (a task takes so long, from and to), `task_lifetime_seconds` (then it expires),
             `token_seconds` (a token lives so long), `page_size_cap`, `page_size_default`, `vhd_limit_bytes` (how large
-            a disk may be), `requests_per_second` (more are refused) and `seed` (of all chance).
+            a disk may be), `requests_per_second` (more are refused), `hash_algorithm` (what uploaded data are digested
+            with) and `seed` (of all chance).
     """
 
     producer: Account = PRODUCER

@@ -17,6 +17,7 @@ __all__ = [
     "OPENSTACK_REGIONS",
     "RACKSPACE_REGIONS",
     "STORES",
+    "WEB_STORE",
     "Clock",
     "Region",
     "Settings",
@@ -26,8 +27,10 @@ __all__ = [
 
 RACKSPACE_REGIONS: Final = ("DFW", "ORD", "IAD")
 OPENSTACK_REGIONS: Final = ("RegionOne", "RegionTwo")
-# Where an OpenStack region keeps data, its default first; how it imports, and what an image must be for that.
+# Where an OpenStack region keeps data, its default first; the store whose data stay where they are, at a URL; how it
+# imports, and what an image must be for that.
 STORES: Final = ("fast", "cheap")
+WEB_STORE: Final = "web"
 IMPORT_METHODS: Final = {
     "glance-direct": "uploading",
     "web-download": "queued",
@@ -66,6 +69,7 @@ class Settings:
     page_size_default: int | None = None
     vhd_limit_bytes: int = 40 * 2**30
     requests_per_second: float | None = None
+    hash_algorithm: str = "sha512"
     seed: int = 0
 
 

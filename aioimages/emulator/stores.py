@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from aioimages.emulator.context import CONTEXT, json_answer, json_object
+from aioimages.emulator.context import CONTEXT, json_answer
 from aioimages.emulator.images import owned_image, visible_image
 from aioimages.emulator.refusal import Refusal
-from aioimages.emulator.state import STORES
+from aioimages.emulator.state import STORES, WEB_STORE
 
 __all__ = ["ROUTES"]
 
@@ -19,21 +19,25 @@ def _may(request: web.Request, action: str) -> None:
         raise Refusal(403, f"You are not authorized to complete {action} action.")
 
 
-def _described(store: str) -> dict[str, Any]:
-    return {"id": store, "default": "true"} if store == STORES[0] else {"id": store}
+def _described() -> list[dict[str, Any]]:
+    stores: list[dict[str, Any]] = [{"id": store} for store in (*STORES, WEB_STORE)]
+    stores[0]["default"] = "true"
+    stores[-1]["read-only"] = "true"
+    return stores
 
 
 async def list_stores(_: web.Request) -> web.Response:
     """GET /v2/info/stores."""
-    return json_answer({"stores": [_described(store) for store in STORES]})
+    return json_answer({"stores": _described()})
 
 
 async def list_details(request: web.Request) -> web.Response:
     """GET /v2/info/stores/detail."""
     _may(request, "stores_info_detail")
-    folder = "/var/lib/glance"
-    more = {"type": "file", "weight": 0}
-    stores = [{**_described(store), **more, "properties": {"data_dir": f"{folder}/{store}"}} for store in STORES]
+    stores = _described()
+    for store in stores:
+        store.update(type="file", weight=0, properties={"data_dir": f"/var/lib/glance/{store['id']}"})
+    stores[-1].update(type="http", properties={})
     return json_answer({"stores": stores})
 
 
@@ -65,18 +69,10 @@ async def locations(request: web.Request) -> web.Response:
     )
 
 
-async def add_location(request: web.Request) -> web.Response:
-    """POST /v2/images/{image_id}/locations."""
-    owned_image(request)
-    await json_object(request)
-    raise Refusal(403, "http store must be enabled to use location API by normal user.")
-
-
 ROUTES: Final = (
     ("GET", "/info/stores", list_stores, _OPENSTACK),
     ("GET", "/info/stores/detail", list_details, _OPENSTACK),
     ("GET", "/info/usage", usage, _OPENSTACK),
     ("DELETE", "/stores/{store}/{image_id}", delete, _OPENSTACK),
     ("GET", "/images/{image_id}/locations", locations, _OPENSTACK),
-    ("POST", "/images/{image_id}/locations", add_location, _OPENSTACK),
 )

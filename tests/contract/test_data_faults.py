@@ -14,11 +14,15 @@ from clouds import World
 
 from aioimages import (
     Client,
+    GoneError,
+    NotFoundError,
     RetryPolicy,
+    ServerError,
     SourceChangedError,
     TimeoutPolicy,
     TransferInterruptedError,
     TransportTimeoutError,
+    UnauthorizedError,
     UnreplayableBodyError,
 )
 
@@ -167,6 +171,46 @@ async def test_download_that_never_gets_a_byte(world: World, proxy: Broken, tmp_
     assert names(tmp_path) == []
 
 
+RANGES = {
+    "ignored": Break(asks=""),
+    "refused": refusal(400),
+    "not satisfied": refusal(416),
+    "another": Break(asks="\r\nRange: bytes=100-"),
+}
+
+
+@pytest.mark.parametrize("how", RANGES)
+async def test_ranges_that_are_not_given(world: World, proxy: Broken, tmp_path: Path, how: str) -> None:
+    """Where a broken connection cannot be gone on with, the data are read anew, and each byte is taken once."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    breaking.plan([Break(down=3 * MIB), RANGES[how]])
+    done = await client.images.download(image.id, tmp_path / "disk.raw")
+    assert done.verified
+    assert (tmp_path / "disk.raw").read_bytes() == DATA
+
+
+async def test_parts_where_ranges_are_ignored(world: World, proxy: Broken, tmp_path: Path) -> None:
+    """Parts are asked for only where a first look says that there are some."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    breaking.plan([refusal(503), Break(asks="")])
+    await client.images.download(image.id, tmp_path / "disk.raw", parts=4)
+    assert (tmp_path / "disk.raw").read_bytes() == DATA
+    assert breaking.requests == 3
+
+
+async def test_a_server_that_asks_for_too_much_patience(world: World, proxy: Broken, tmp_path: Path) -> None:
+    """A wait that is longer than the policy allows is the caller's to decide on."""
+    breaking, client = proxy
+    image = await world.make_image(data=DATA)
+    breaking.plan([refusal(503, "Retry-After: 3600")])
+    with pytest.raises(ServerError, match="503") as raised:
+        await client.images.download(image.id, tmp_path / "disk.raw")
+    assert raised.value.retry_after == 3600
+    assert names(tmp_path) == []
+
+
 async def test_image_that_is_deleted_meanwhile(world: World, proxy: Broken, tmp_path: Path) -> None:
     """An image that is deleted while it streams is an error that says so."""
     breaking, client = proxy
@@ -250,6 +294,32 @@ async def test_upload_whose_answer_is_lost(world: World, proxy: Broken) -> None:
     image = await client.images.upload(image.id, pieces())
     assert breaking.requests == 1
     assert await (await world.site.wire(world.site.producer)).download(image.id) == DATA
+
+
+async def test_upload_into_an_image_that_is_deleted_meanwhile(world: World) -> None:
+    """An image that is deleted while it gets its data is gone, and nothing is sent again."""
+    image = await world.producer.images.create(name="new", disk_format="raw", container_format="bare")
+
+    async def deleting() -> AsyncIterator[bytes]:
+        yield DATA
+        await world.producer.images.delete(image.id)
+        yield DATA
+
+    world.watch.clear()
+    with pytest.raises((NotFoundError, GoneError)):
+        await world.producer.images.upload(image.id, deleting)
+    assert len(world.watch.to("/file")) == 1
+
+
+async def test_token_that_is_refused_again(world: World, proxy: Broken) -> None:
+    """An upload whose token is refused is sent once more with another one, and then given up."""
+    breaking, client = proxy
+    image = await client.images.create(name="new", disk_format="raw", container_format="bare")
+    breaking.plan([refusal(401), refusal(401)])
+    world.watch.clear()
+    with pytest.raises(UnauthorizedError):
+        await client.images.upload(image.id, DATA)
+    assert (breaking.requests, world.watch.sign_ins) == (2, 2)
 
 
 async def test_no_connection_is_leaked(world: World, proxy: Broken, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Glance's own imports: `start_import`, `images.wait`, `import_from`; stores and locations."""
 
+import hashlib
 import os
+from pathlib import Path
 
 import pytest
 from clouds import World
@@ -145,23 +147,62 @@ async def test_discovery(world: World) -> None:
     methods = await world.producer.info.import_methods()
     assert {"glance-direct", "web-download", "copy-image", "glance-download"} <= set(methods)
     stores = {store.id: store for store in await world.producer.stores.list()}
-    assert {"fast", "cheap"} <= stores.keys()
-    assert (stores["fast"].default, stores["cheap"].default) == (True, False)
+    assert {"fast", "cheap", "web"} == stores.keys()
+    assert [store.id for store in stores.values() if store.default] == ["fast"]
+    assert [store.id for store in stores.values() if store.read_only] == ["web"]
     assert "v2.15" in await world.producer.info.versions()
     assert await world.producer.info.usage() == {}
     details = {store.id: store for store in await world.admin.stores.list(detail=True)}
-    assert details["fast"].type == "file"
+    assert (details["fast"].type, details["web"].type) == ("file", "http")
     with pytest.raises(ForbiddenError):
         await world.producer.stores.list(detail=True)
 
 
 async def test_locations(world: World) -> None:
-    """A service is told where data are; others are not, and may not say it in a cloud without a store for that."""
+    """A service is told where data are; others are not."""
     image = await world.make_image(data=DATA)
     (location,) = await world.admin.images.locations(image.id)
     assert location.metadata["store"] == "fast"
     assert location.url not in repr(location)
     with pytest.raises(ForbiddenError):
         await world.producer.images.locations(image.id)
-    with pytest.raises(ForbiddenError, match="http store must be enabled"):
-        await world.producer.images.add_location((await queued(world)).id, world.site.put_file("disk.raw", DATA))
+
+
+async def located(world: World) -> Image:
+    """Make an image of data that stay where they are, at a URL; their store gives no parts of them."""
+    image = await queued(world)
+    await world.producer.images.add_location(image.id, world.site.put_file("located.raw", DATA))
+    return await world.producer.images.wait(image.id, timeout=30)
+
+
+async def test_add_location(world: World) -> None:
+    """Data that are at a URL become an image's without being moved, digested by the service."""
+    image = await located(world)
+    assert (image.status, image.size, image.stores) == ("active", len(DATA), ("web",))
+    assert image.os_hash_value == hashlib.new(image.os_hash_algo or "", DATA).hexdigest()
+
+
+async def test_locations_that_are_refused(world: World) -> None:
+    """A place that the service does not fetch from, or that no store knows, is refused; one without data fails."""
+    image = await queued(world)
+    with pytest.raises(BadRequestError):
+        await world.producer.images.add_location(image.id, "http://127.0.0.2:1/disk.raw")
+    with pytest.raises(ForbiddenError):
+        await world.producer.images.add_location(image.id, "rbd://pool/disk")
+    uri = world.site.put_file("disk.raw", DATA)
+    await world.producer.images.add_location(image.id, uri, hash_algo="sha512", hash_value="0" * 128)
+    with pytest.raises(TaskFailedError):
+        await world.producer.images.wait(image.id, timeout=30)
+    full = await world.make_image(data=b"data")
+    with pytest.raises(ConflictError):
+        await world.producer.images.add_location(full.id, uri)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_download_from_a_store_without_parts(world: World, tmp_path: Path, parts: int) -> None:
+    """A store that gives no parts gives the whole: also where parts are asked for, or part of it is there already."""
+    image = await located(world)
+    (tmp_path / f".disk.raw.{image.id}.part").write_bytes(DATA[:1_000_000])
+    done = await world.producer.images.download(image.id, tmp_path / "disk.raw", parts=parts, resume=True)
+    assert (done.verified, done.resumed_bytes) == (True, 1_000_000)
+    assert (tmp_path / "disk.raw").read_bytes() == DATA

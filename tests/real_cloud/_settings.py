@@ -86,7 +86,8 @@ def _glance(site: Site, folder: Path) -> dict[str, dict[str, str]]:
     etc = site.environment / "etc" / "glance"
     return {
         "DEFAULT": {
-            "enabled_backends": "fast:file, cheap:file",
+            # What is in `web` stays where it is: at an http URL.
+            "enabled_backends": "fast:file, cheap:file, web:http",
             "enabled_import_methods": "[glance-direct,web-download,copy-image,glance-download]",
             "public_endpoint": site.glance_url,
             "worker_self_reference_url": site.glance_url,
@@ -97,6 +98,8 @@ def _glance(site: Site, folder: Path) -> dict[str, dict[str, str]]:
         "glance_store": {"default_backend": "fast"},
         **stores,
         "keystone_authtoken": _authtoken(site),
+        # Without it, the task that digests what is at an added location dies.
+        "oslo_concurrency": {"lock_path": str(folder)},
         "paste_deploy": {"flavor": "keystone", "config_file": f"{etc}/glance-api-paste.ini"},
         "task": {"task_executor": "taskflow", "work_dir": f"{folder}/os_glance_tasks_store"},
         # Loopback is refused without these two.
