@@ -285,7 +285,7 @@ class ImageData:
     ) -> None:
         """Tell a queued image where a store has its data already (Images v2, "Locations").
 
-        The service then digests them by itself: `wait` tells when the image is active.
+        `wait` tells when the image is active; the service digests the data by itself, and may do so a little later.
 
         Raises:
             ConflictError: The image is not queued.

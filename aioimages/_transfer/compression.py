@@ -18,14 +18,25 @@ from aioimages._transfer.source import Source
 __all__ = ["Unpacked"]
 
 
-def _zstd() -> Any:
-    # Python's own from 3.14 on.
-    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
-    try:
-        module = import_module(name)
-    except ImportError:
-        raise ConfigurationError("this Python cannot unpack zstd: pip install 'aioimages[zstd]'") from None
-    return module.ZstdDecompressor()
+class _Zstd:
+    """Python's own from 3.14 on, whose error is of no kind that others have."""
+
+    def __init__(self) -> None:
+        name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+        try:
+            self._library: Any = import_module(name)
+        except ImportError:
+            raise ConfigurationError("this Python cannot unpack zstd: pip install 'aioimages[zstd]'") from None
+        self._inner = self._library.ZstdDecompressor()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        try:
+            return bytes(self._inner.decompress(data, max_length))
+        except self._library.ZstdError as error:
+            raise ValueError(str(error)) from None
 
 
 class _Gzip:
@@ -56,7 +67,7 @@ _UNPACKERS: Final[tuple[tuple[bytes, Callable[[], Any]], ...]] = (
     (b"\x1f\x8b", _Gzip),
     (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
     (b"BZh", bz2.BZ2Decompressor),
-    (b"\x28\xb5\x2f\xfd", _zstd),
+    (b"\x28\xb5\x2f\xfd", _Zstd),
 )
 
 

@@ -67,6 +67,7 @@ class Uploader:
     progress: Progress | None
     _sent: Digest = attrs.field(init=False, factory=lambda: Digest(DEFAULT_ALGORITHM))
     _sent_bytes: int = attrs.field(init=False, default=0)
+    _tries: int = attrs.field(init=False, default=0)
     _refusals: int = attrs.field(init=False, default=0)
     _is_begun: bool = attrs.field(init=False, default=False)
     _is_whole: bool = attrs.field(init=False, default=False)
@@ -103,14 +104,18 @@ class Uploader:
         if isinstance(error, UnauthorizedError):
             # The session has another token by now; it was refused too if this is the second time.
             return 0.0 if self.session.renewable and self._refusals == 1 else None
-        return pause_after(error)
+        return 0.0 if self._meets_itself(error) else pause_after(error)
+
+    def _meets_itself(self, error: BaseException) -> bool:
+        """Say whether the service refuses a further try because it is not done with an earlier one."""
+        return isinstance(error, ConflictError) and self._tries > 1
 
     async def _attempt(self) -> Image:
         try:
             await self._send()
         except AioImagesError as error:
             self._refusals = self._refusals + 1 if isinstance(error, UnauthorizedError) else 0
-            if not (is_passing(error) or isinstance(error, UnauthorizedError)):
+            if not (is_passing(error) or isinstance(error, UnauthorizedError) or self._meets_itself(error)):
                 raise
             image = await self._settled(error)
             if image.status != "queued":
@@ -124,6 +129,7 @@ class Uploader:
         return await self._arrived(await self._look(), None)
 
     async def _send(self) -> None:
+        self._tries += 1
         self._sent, self._sent_bytes, self._is_whole = Digest(DEFAULT_ALGORITHM), 0, False
         meter = Meter(self.progress, self.phase, self.image_id, self.source.size_bytes)
         send, receive = anyio.create_memory_object_stream[Batch](1)
@@ -234,6 +240,9 @@ class Uploader:
             )
         if image.status != "active":
             raise TransferError(f"image {image.id} is {image.status} after its upload, not active")
+        if not self._is_whole and self._tries > 1 and self.source.is_replayable:
+            # It has what an earlier try has sent.
+            await self._read_again(self._sent.algorithm)
         if not self._is_whole or image.size != self._sent_bytes:
             raise ChecksumMismatchError(
                 f"image {image.id} has {image.size} bytes of data, and {self._sent_bytes} were sent"
@@ -244,13 +253,22 @@ class Uploader:
         await self._compare(image)
         return image
 
+    async def _read_again(self, algorithm: str) -> None:
+        """Digest the source once more, as if it were sent."""
+        self._sent, self._sent_bytes = Digest(algorithm), 0
+
+        async def count(batch: Batch) -> None:
+            self._sent_bytes += sum(map(len, batch))
+
+        await pump(self._batches(), in_thread(self._sent.update), one_by_one(count))
+        self._is_whole = True
+
     async def _compare(self, image: Image) -> None:
         if image.os_hash_algo != self._sent.algorithm:
             if not (image.os_hash_algo and known(image.os_hash_algo) and self.source.is_replayable):
                 _log.warning("image %s is hashed with %s: only its size was compared", image.id, image.os_hash_algo)
                 return
-            self._sent = Digest(image.os_hash_algo)
-            await pump(self._batches(), in_thread(self._sent.update))
+            await self._read_again(image.os_hash_algo)
         self._sent.check(
             Expected(self._sent.algorithm, image.os_hash_value or ""),
             f"image {image.id} has other data than were sent",

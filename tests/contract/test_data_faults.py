@@ -282,7 +282,7 @@ async def test_upload_that_cannot_be_read_again(proxy: Broken, how: str) -> None
     with pytest.raises(UnreplayableBodyError, match=r"broke off after .* still queued"):
         await client.images.upload(image.id, pieces())
     assert breaking.requests == 1
-    assert (await client.images.get(image.id)).status == "queued"
+    assert (await client.images.wait(image.id, status="queued", timeout=10)).size is None
     assert (await client.images.upload(image.id, pieces())).size == len(DATA)
 
 
@@ -294,6 +294,32 @@ async def test_upload_whose_answer_is_lost(world: World, proxy: Broken) -> None:
     image = await client.images.upload(image.id, pieces())
     assert breaking.requests == 1
     assert await (await world.site.wire(world.site.producer)).download(image.id) == DATA
+
+
+async def test_upload_that_meets_its_earlier_try(world: World, proxy: Broken) -> None:
+    """A service that is still busy with a try that broke off refuses the next one, which is then made again."""
+    breaking, client = proxy
+    image = await client.images.create(name="new", disk_format="raw", container_format="bare")
+    breaking.plan([Break(up=3 * MIB), refusal(409), refusal(409)])
+    image = await client.images.upload(image.id, DATA)
+    assert (image.size, breaking.requests) == (len(DATA), 4)
+    assert await (await world.site.wire(world.site.producer)).download(image.id) == DATA
+
+
+async def test_upload_that_has_arrived_before(world: World, proxy: Broken) -> None:
+    """A try that was taken for lost, and arrived after all, is found by comparing what is there."""
+    breaking, client = proxy
+    image = await client.images.create(name="new", disk_format="raw", container_format="bare")
+    wire = await world.site.wire(world.site.producer)
+
+    async def meanwhile() -> AsyncIterator[bytes]:
+        if breaking.requests > 1:
+            await wire.upload(image.id, DATA)
+        yield DATA
+
+    breaking.plan([refusal(503)])
+    image = await client.images.upload(image.id, meanwhile)
+    assert (image.status, image.size) == ("active", len(DATA))
 
 
 async def test_upload_into_an_image_that_is_deleted_meanwhile(world: World) -> None:

@@ -1,5 +1,6 @@
 """Glance's own imports: `start_import`, `images.wait`, `import_from`; stores and locations."""
 
+import asyncio
 import hashlib
 import os
 from pathlib import Path
@@ -176,9 +177,13 @@ async def located(world: World) -> Image:
 
 
 async def test_add_location(world: World) -> None:
-    """Data that are at a URL become an image's without being moved, digested by the service."""
+    """Data that are at a URL become an image's without being moved; the service digests them in its own time."""
     image = await located(world)
     assert (image.status, image.size, image.stores) == ("active", len(DATA), ("web",))
+    async with asyncio.timeout(30):
+        while image.os_hash_value is None:
+            await asyncio.sleep(0.1)
+            image = await world.producer.images.get(image.id)
     assert image.os_hash_value == hashlib.new(image.os_hash_algo or "", DATA).hexdigest()
 
 
