@@ -8,11 +8,11 @@ import, and `CONTAINER` where to export to.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import attrs
 
-from aioimages import Client, PollPolicy, RackspaceApiKey, connect
+from aioimages import Client, KeystonePassword, PollPolicy, RackspaceApiKey, connect
 from aioimages.demo.disks import disks
 from aioimages.emulator import Emulator
 
@@ -33,7 +33,7 @@ class Playground:
 
 @asynccontextmanager
 async def embedded() -> AsyncIterator[Playground]:
-    """Start the embedded cloud, with two accounts, an image and a disk in it."""
+    """Start the embedded cloud in Rackspace's dialect, with two accounts, an image and a disk in it."""
     async with Emulator() as cloud:
         producer, consumer = (
             Client(
@@ -52,6 +52,26 @@ async def embedded() -> AsyncIterator[Playground]:
 
 
 @asynccontextmanager
+async def embedded_openstack() -> AsyncIterator[Playground]:
+    """Start the embedded cloud in OpenStack's dialect, with two accounts, an image with data, and a file at a URL."""
+    async with Emulator() as cloud:
+        producer, consumer = (
+            Client(
+                KeystonePassword(
+                    cloud.keystone_auth_url, account.username, account.password, project_name=account.project_name
+                ),
+                region="RegionOne",
+                poll=POLL,
+            )
+            for account in (cloud.producer, cloud.consumer)
+        )
+        image_id = cloud.add_image(cloud.producer, region="RegionOne", name="web", data=bytes(5_000_000))
+        import_from = cloud.put_file("web.raw", bytes(5_000_000))
+        async with producer, consumer:
+            yield Playground(producer, consumer, image_id, cloud.consumer.tenant_id, import_from, "")
+
+
+@asynccontextmanager
 async def yours() -> AsyncIterator[Playground]:
     """Use the cloud that the environment names."""
     async with connect(poll=POLL) as client, connect(os.environ.get("MEMBER_CLOUD"), poll=POLL) as member:
@@ -61,7 +81,10 @@ async def yours() -> AsyncIterator[Playground]:
         yield Playground(client, member, image_id, member_id, import_from, container)
 
 
-def run(example: Callable[[Playground], Awaitable[None]]) -> None:
+def run(
+    example: Callable[[Playground], Awaitable[None]],
+    embedded: Callable[[], AbstractAsyncContextManager[Playground]] = embedded,
+) -> None:
     """Run an example on your cloud where the environment names one, and on the embedded cloud otherwise."""
 
     async def main() -> None:

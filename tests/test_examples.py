@@ -13,14 +13,18 @@ SAYS = {
     "authenticate": "that did not work: the Rackspace api key of 'producer' was not accepted: 401",
     "bulk_import": "web-19: image ",
     "delete_member": "still shared with []",
+    "download_image": "bytes in pieces, checked: True",
     "export_image": "the disk is at exports/",
     "get_image": "as was to be expected: 404",
     "get_member": "and is pending",
+    "import_from_url": "web is active, with 5000000 bytes in fast",
     "import_image": "imported as ",
     "list_images": "public images, such as [",
     "list_members": " pending",
+    "show_progress": "bulk: 1 of 1 items",
     "update_image": "('gold',)",
     "update_member": "status='accepted'",
+    "upload_image": "web is active: 5000000 bytes, whose sha512 is what was sent",
 }
 
 

@@ -10,13 +10,13 @@ import pytest
 from disks import fixed_vhd
 
 import aioimages
-from aioimages import Client, PollPolicy, RackspaceApiKey
+from aioimages import Client, KeystonePassword, PollPolicy, RackspaceApiKey
 from aioimages.emulator import Emulator
 
 pytestmark = pytest.mark.anyio
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-FIRST, BULK, EMBEDDED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+FIRST, BULK, DATA, EMBEDDED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 async def run(program: str, **names: Any) -> dict[str, Any]:
@@ -59,6 +59,22 @@ async def test_bulk(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert re.search(r"^good [0-9a-f-]{36}$", shown, re.MULTILINE)
     assert re.search(r"^bad task .* failed", shown, re.MULTILINE)
+
+
+async def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data program makes an image, fetches it back, and lets the service fetch another one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "web.qcow2").write_bytes(b"QFI\xfb" + bytes(100_000))
+    async with Emulator() as cloud:
+        account = cloud.producer
+        credentials = KeystonePassword(
+            cloud.keystone_auth_url, account.username, account.password, project_name=account.project_name
+        )
+        program = DATA.replace("https://example.org/web.raw", cloud.put_file("web.raw", bytes(100_000)))
+        async with Client(credentials, poll=PollPolicy(first=0.05)) as client:
+            names = await run(program, client=client)
+    assert (tmp_path / "copy.qcow2").read_bytes() == (tmp_path / "web.qcow2").read_bytes()
+    assert (names["image"].name, names["image"].status) == ("fetched", "active")
 
 
 async def test_embedded_cloud(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,13 +25,17 @@ SAYS = {
     "authenticate": "signed in; there is, for one, Image(",
     "bulk_import": "web-19: image ",
     "delete_member": "still shared with []",
+    "download_image": "bytes in pieces, checked: True",
     "get_image": "as was to be expected: 404",
     "get_member": "and is pending",
+    "import_from_url": "web is active, with ",
     "import_image": "imported as ",
     "list_images": "public images, such as [",
     "list_members": " pending",
+    "show_progress": "bulk: 1 of 1 items",
     "update_image": "('gold',)",
     "update_member": "status='accepted'",
+    "upload_image": "web is active: 5000000 bytes, whose sha512 is what was sent",
 }
 
 

@@ -1,17 +1,22 @@
 """The public face as type checkers see it: mypy and pyright read this file, nobody runs it."""
 
+import io
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, assert_type
 
 import aiohttp
+import anyio
 
 import aioimages
 from aioimages import (
     Client,
     Credentials,
+    DataStream,
+    Download,
     ExportRequest,
     Image,
     ImportRequest,
@@ -19,23 +24,29 @@ from aioimages import (
     KeystonePassword,
     KeystoneToken,
     Listing,
+    Location,
     Member,
     Operator,
     Outcome,
     PollPolicy,
+    Progress,
+    ProgressEvent,
     RackspaceApiKey,
     RackspacePassword,
     RackspaceToken,
     RetryPolicy,
     StaticToken,
+    Store,
     Task,
     TaskFailedError,
     TaskFailureCode,
     TimeoutPolicy,
+    Usage,
     gte,
     in_,
 )
 from aioimages.emulator import Account, Emulator
+from aioimages.progress import LoggingProgress, RichProgress, TqdmProgress
 
 
 def signed_in(credentials: Credentials) -> Client:
@@ -131,6 +142,53 @@ async def members(client: Client) -> None:
     assert_type(await client.members.delete("id", "member"), None)
 
 
+async def upload(client: Client, path: Path, pieces: AsyncIterator[bytes]) -> None:
+    """Give images data, from whatever they come."""
+    for source in (b"data", path, "disk.raw", io.BytesIO(), pieces, lambda: pieces):
+        assert_type(await client.images.upload("id", source, size_bytes=4, store="fast", decompress=True), Image)
+    async with await anyio.open_file(path, "rb") as file:
+        assert_type(await client.images.stage("id", file, progress=RichProgress()), Image)
+    assert_type(await client.images.create(name="web", data=path, keep_failed=True), Image)
+    assert_type(await client.images.import_from(path, name="web", disk_format="raw", timeout=None), Image)
+
+
+async def download(client: Client, path: Path) -> None:
+    """Fetch data, to wherever they go."""
+    done = await client.images.download("id", path, resume=True, parts=4, prefer=["fast"], progress=LoggingProgress())
+    assert_type(done, Download)
+    assert_type(done.verified, bool)
+    async with await anyio.open_file(path, "wb") as file:
+        assert_type(await client.images.download("id", file, timeout=60), Download)
+    async with client.images.download("id", verify=False) as stream:
+        assert_type(stream, DataStream)
+        async for piece in stream:
+            assert_type(piece, bytes)
+        assert_type(stream.result, Download | None)
+
+
+async def imports(client: Client, progress: Progress) -> None:
+    """Let the service import, and look at what it has."""
+    assert_type(await client.images.start_import("id", "web-download", uri="https://x/y", stores=["fast"]), None)
+    assert_type(await client.images.wait("id", timeout=60, progress=progress), Image)
+    assert_type(await client.images.tasks("id"), list[Task])
+    assert_type(await client.images.locations("id"), list[Location])
+    assert_type(await client.images.add_location("id", "https://x/y"), None)
+    assert_type(await client.stores.list(detail=True), list[Store])
+    assert_type(await client.stores.delete("fast", "id"), None)
+    assert_type(await client.info.import_methods(), tuple[str, ...])
+    assert_type(await client.info.usage(), dict[str, Usage])
+    assert_type(await client.info.versions(), tuple[str, ...])
+
+
+class Lines:
+    """A progress of one's own."""
+
+    def update(self, event: ProgressEvent) -> None:
+        """Take an event."""
+        assert_type(event.done, int)
+        assert_type(event.total, int | None)
+
+
 async def tasks(client: Client) -> None:
     """Import, export and wait."""
     assert_type(client.tasks.list(type="import", status="pending", sort="created_at:desc"), Listing[Task])
@@ -143,7 +201,7 @@ async def tasks(client: Client) -> None:
     assert_type(await client.tasks.create("import", {"import_from": "x"}), Task)
     assert_type(await client.tasks.export_image("id", container="exports"), Task)
     assert_type(await client.tasks.wait(task.id, timeout=3600), Task)
-    outcomes = await client.tasks.wait_all([task.id], timeout=60.0)
+    outcomes = await client.tasks.wait_all([task.id], timeout=60.0, progress=Lines())
     assert_type(outcomes, list[Outcome[str, Task]])
     async with client.tasks.as_completed([task.id]) as completed:
         async for outcome in completed:
@@ -157,7 +215,7 @@ async def tasks(client: Client) -> None:
 
 async def bulk(client: Client, ids: AsyncIterator[str]) -> None:
     """Do many at once."""
-    mapped = client.bulk.map(client.images.get, ["a", "b"], concurrency=8)
+    mapped = client.bulk.map(client.images.get, ["a", "b"], concurrency=8, progress=TqdmProgress())
     assert_type(mapped, AbstractAsyncContextManager[AsyncIterator[Outcome[str, Image]]])
     async with client.bulk.map(client.images.delete, ids) as deletions:
         async for deletion in deletions:
