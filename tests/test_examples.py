@@ -12,6 +12,7 @@ SAYS = {
     "add_member": "once is enough: 409",
     "authenticate": "that did not work: the Rackspace api key of 'producer' was not accepted: 401",
     "bulk_import": "web-19: image ",
+    "check_vhd": "bad-010.vhd: 614 the VHD's internal UUID is all zeros",
     "delete_member": "still shared with []",
     "download_image": "bytes in pieces, checked: True",
     "export_image": "the disk is at exports/",

@@ -9,7 +9,7 @@ from importlib.metadata import requires, version
 import pytest
 
 import aioimages
-from aioimages import emulator
+from aioimages import emulator, vhd
 
 PUBLIC = [name for name in aioimages.__all__ if not name.startswith("_")]
 
@@ -17,7 +17,7 @@ PUBLIC = [name for name in aioimages.__all__ if not name.startswith("_")]
 def test_exports_are_sorted_and_there() -> None:
     """Every name that is offered is there, once, in order."""
     assert aioimages.__all__ == sorted(set(aioimages.__all__))
-    for module in (aioimages, emulator):
+    for module in (aioimages, emulator, vhd):
         assert not [name for name in module.__all__ if not hasattr(module, name)]
 
 

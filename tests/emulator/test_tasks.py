@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from disks import NOT_A_DISK, dynamic_vhd, fixed_vhd
+from disks import NOT_A_DISK, damaged, dynamic_vhd, fixed_vhd
 
 from aioimages.emulator import Emulator
 from aioimages.emulator.vhd import refusal_code, virtual_size
@@ -17,10 +17,6 @@ pytestmark = pytest.mark.anyio
 LIMIT = 2**30
 
 
-def _damaged(disk: bytes, place: int) -> bytes:
-    return disk[:place] + bytes([disk[place] ^ 0xFF]) + disk[place + 1 :]
-
-
 @pytest.mark.parametrize(
     ("disk", "code"),
     [
@@ -29,9 +25,9 @@ def _damaged(disk: bytes, place: int) -> bytes:
         (b"", 396),
         (NOT_A_DISK, 396),
         (fixed_vhd(0), None),
-        (_damaged(fixed_vhd(), -100), 111),
+        (damaged(fixed_vhd(), -100), 111),
         (fixed_vhd()[1:], 111),
-        (_damaged(dynamic_vhd(2**20), 600), 111),
+        (damaged(dynamic_vhd(2**20), 600), 111),
         (dynamic_vhd(2**20)[512:], 111),
         (dynamic_vhd(LIMIT + 512), 413),
         (fixed_vhd(kind=7), 523),

@@ -24,6 +24,7 @@ SAYS = {
     "add_member": "once is enough: 409",
     "authenticate": "signed in; there is, for one, Image(",
     "bulk_import": "web-19: image ",
+    "check_vhd": "bad-010.vhd: 614 the VHD's internal UUID is all zeros",
     "delete_member": "still shared with []",
     "download_image": "bytes in pieces, checked: True",
     "get_image": "as was to be expected: 404",

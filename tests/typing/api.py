@@ -2,6 +2,7 @@
 
 import io
 import ssl
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -41,9 +42,10 @@ from aioimages import (
     TaskFailedError,
     TaskFailureCode,
     TimeoutPolicy,
-    Usage,
+    VhdError,
     gte,
     in_,
+    vhd,
 )
 from aioimages.emulator import Account, Emulator
 from aioimages.progress import LoggingProgress, RichProgress, TqdmProgress
@@ -236,6 +238,24 @@ async def schemas(client: Client) -> None:
     """Look at the schemas."""
     assert_type(await client.schemas.get("image"), dict[str, Any])
     assert_type(await client.schemas.image(), dict[str, Any])
+
+
+def disks(path: Path, first: bytes, last: bytes) -> None:
+    """Check disks before they are sent."""
+    assert_type(vhd.parse(first, last, 2**30), vhd.Vhd)
+    disk = vhd.read("web.vhd")
+    assert_type(vhd.read(path), vhd.Vhd)
+    assert_type(disk.disk_type, vhd.DiskType | int)
+    assert_type(disk.virtual_size_bytes, int)
+    assert_type(disk.file_size_bytes, int)
+    assert_type(disk.unique_id, uuid.UUID)
+    assert_type(disk.created_at, datetime | None)
+    assert_type(disk.parent_name, str | None)
+    assert_type(disk.damage, str | None)
+    try:
+        vhd.check(disk, limit_bytes=vhd.DEFAULT_LIMIT_BYTES)
+    except VhdError as error:
+        assert_type(error.code, TaskFailureCode)
 
 
 async def emulator() -> None:
