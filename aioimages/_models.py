@@ -121,7 +121,7 @@ class Download:
     """What came of a download.
 
     Attributes:
-        image_id: The image.
+        key: Of what: the image's id, or the object's `container/name`.
         size_bytes: How many bytes the data have.
         hash_algo: What they were checked with, or `None` where they were not.
         hash_value: The digest, in hexadecimal.
@@ -129,7 +129,7 @@ class Download:
         resumed_bytes: How many of them were there before.
     """
 
-    image_id: str
+    key: str
     size_bytes: int
     hash_algo: str | None
     hash_value: str | None

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "aioimages"
 # From the ground up. Modules of one package share its floor.
 FLOORS = [
     {"_models", "_progress", "_formats"},
-    {"_errors"},
+    {"_errors", "progress"},
     {"_dialect", "_policy", "_call", "_tls", "vhd"},
     {"_codec"},
     {"_calls", "_fault"},

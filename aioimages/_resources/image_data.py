@@ -1,26 +1,26 @@
 """`client.images`: what moves their data."""
 
-import os
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, overload
 
-import anyio
 import attrs
 
 from aioimages._call import Call
 from aioimages._calls import data as calls
 from aioimages._calls import stores
+from aioimages._calls.images import get as get_image
 from aioimages._calls.images import image_path, supported
 from aioimages._dialect import Operation
-from aioimages._errors import TransportTimeoutError
 from aioimages._models import Download, Image, Location
-from aioimages._policy import count, seconds
+from aioimages._policy import count
 from aioimages._progress import Progress
 from aioimages._session import Session
 from aioimages._transfer.compression import Unpacked
-from aioimages._transfer.download import AsyncWritable, DataStream, Downloader, Writable
+from aioimages._transfer.digest import expected_of
+from aioimages._transfer.download import DataStream, Destination, Downloader
+from aioimages._transfer.remote import Remote
 from aioimages._transfer.source import Source, UploadSource, source_of
 from aioimages._transfer.upload import Uploader
 
@@ -109,9 +109,9 @@ class ImageData:
         supported(self._session.dialect, Operation.DATA)
         image_path(image_id)
         uploader = Uploader(
-            session=self._session,
-            image_id=image_id,
-            source=await given.source(),
+            self._session,
+            image_id,
+            await given.source(),
             call=lambda body: call(body=body),
             phase=phase,
             progress=progress,
@@ -123,7 +123,7 @@ class ImageData:
     def download(
         self,
         image_id: str,
-        destination: str | os.PathLike[str] | Writable | AsyncWritable,
+        destination: Destination,
         *,
         resume: bool = False,
         parts: int = 1,
@@ -147,7 +147,7 @@ class ImageData:
     def download(
         self,
         image_id: str,
-        destination: str | os.PathLike[str] | Writable | AsyncWritable | None = None,
+        destination: Destination | None = None,
         *,
         resume: bool = False,
         parts: int = 1,
@@ -190,35 +190,30 @@ class ImageData:
         """
         supported(self._session.dialect, Operation.DATA)
         image_path(image_id)
-        wanted = [prefer] if isinstance(prefer, str) else list(prefer)
+        wanted = tuple(map(stores.store_name, [prefer] if isinstance(prefer, str) else prefer))
         downloader = Downloader(
             session=self._session,
-            image_id=image_id,
-            verify=verify,
-            prefer=tuple(map(stores.store_name, wanted)),
-            parts=count("parts", parts, least=1),
+            name=f"image {image_id}",
+            find=partial(self._remote, image_id, wanted, verify=verify),
+            parts=parts,
             progress=progress,
         )
         if destination is None:
             return downloader.stream()
-        limit = seconds("timeout", timeout)
-        if isinstance(destination, str | os.PathLike):
-            return self._in_time(limit, image_id, partial(downloader.to_path, destination, resume=resume))
-        if not hasattr(destination, "write"):
-            raise TypeError(f"destination is a path or a file, not {type(destination).__name__}")
-        if resume:
-            raise ValueError("resume needs a path: an open file does not tell what it has")
-        return self._in_time(limit, image_id, partial(downloader.to_file, destination))
+        return downloader.to(destination, resume=resume, timeout=timeout)
 
-    async def _in_time(
-        self,
-        limit: float | None,
-        image_id: str,
-        fetch: Callable[[], Coroutine[Any, Any, Download]],
-    ) -> Download:
-        with self._session.lifetime.span(), anyio.move_on_after(limit):
-            return await fetch()
-        raise TransportTimeoutError(f"the data of image {image_id} did not come within {limit:g} s")
+    async def _remote(self, image_id: str, prefer: Sequence[str], *, verify: bool) -> Remote:
+        image = await self._session.run(get_image(image_id))
+        return Remote(
+            name=f"image {image_id}",
+            key=image.id,
+            part=lambda start, stop: calls.download(
+                self._session.dialect, image_id, start=start, stop=stop, prefer=prefer
+            ),
+            size=image.size,
+            expected=expected_of(image) if verify else None,
+            takes_md5=verify,
+        )
 
     async def start_import(
         self,

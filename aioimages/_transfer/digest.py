@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
@@ -10,7 +10,7 @@ from aioimages._errors import ChecksumMismatchError
 from aioimages._models import Image
 from aioimages._transfer.pump import Batch
 
-__all__ = ["DEFAULT_ALGORITHM", "Digest", "Expected", "expected_of", "known"]
+__all__ = ["DEFAULT_ALGORITHM", "Digest", "Expected", "ExpectedSegments", "Verifier", "expected_of", "known"]
 
 # What Glance uses where its operator chose no other.
 DEFAULT_ALGORITHM: Final = "sha512"
@@ -34,12 +34,44 @@ _FITTING: Final = frozenset(
 )
 
 
+class Verifier(Protocol):
+    """Takes in data, and judges them at their end."""
+
+    def update(self, batch: Batch) -> None:
+        """Take in data. It takes long: leave it to a worker thread."""
+
+    def check(self, what: str) -> None:
+        """Raise `ChecksumMismatchError`, with what they are called, unless they are as expected."""
+
+
 @attrs.frozen
 class Expected:
     """The digest that data must have."""
 
     algorithm: str
     value: str
+
+    def verifier(self) -> Verifier:
+        """Begin to look at data."""
+        return _Whole(self)
+
+
+@attrs.frozen
+class ExpectedSegments:
+    """The digests that the segments of a large object must have.
+
+    Attributes:
+        value: The digest of the segments' digests.
+        segments: Of each segment its length in bytes and its MD5.
+    """
+
+    value: str
+    segments: tuple[tuple[int, str], ...]
+    algorithm: str = "md5"
+
+    def verifier(self) -> Verifier:
+        """Begin to look at data."""
+        return _Segments(self)
 
 
 def known(algorithm: str) -> bool:
@@ -62,7 +94,11 @@ class Digest:
     def update(self, batch: Batch) -> None:
         """Take in data. It takes long: leave it to a worker thread."""
         for piece in batch:
-            self._hash.update(piece)
+            self.add(piece)
+
+    def add(self, piece: bytes | memoryview) -> None:
+        """Take in one piece."""
+        self._hash.update(piece)
 
     def check(self, expected: Expected, what: str) -> None:
         """Raise `ChecksumMismatchError` unless it is as expected."""
@@ -72,6 +108,58 @@ class Digest:
                 expected=expected.value,
                 actual=self.value,
             )
+
+
+class _Whole:
+    def __init__(self, expected: Expected) -> None:
+        self._expected = expected
+        self._digest = Digest(expected.algorithm)
+
+    def update(self, batch: Batch) -> None:
+        self._digest.update(batch)
+
+    def check(self, what: str) -> None:
+        self._digest.check(self._expected, what)
+
+
+class _Segments:
+    """Looks at one segment after the other; the first one that is damaged is told at the end, as all are."""
+
+    def __init__(self, expected: ExpectedSegments) -> None:
+        self._upcoming = iter(expected.segments)
+        self._expected = Expected("md5", "")
+        self._digest = Digest("md5")
+        self._left_bytes = 0
+        self._number = 0
+        self._problem: ChecksumMismatchError | None = None
+        self._next()
+
+    def _next(self) -> None:
+        size, value = next(self._upcoming, (0, ""))
+        self._left_bytes, self._expected, self._digest = size, Expected("md5", value), Digest("md5")
+        self._number += 1
+
+    def update(self, batch: Batch) -> None:
+        for piece in batch:
+            left = memoryview(piece)
+            while left and self._left_bytes:
+                mine, left = left[: self._left_bytes], left[self._left_bytes :]
+                self._digest.add(mine)
+                self._left_bytes -= len(mine)
+                if not self._left_bytes:
+                    self._end()
+
+    def _end(self) -> None:
+        try:
+            self._digest.check(self._expected, f"segment {self._number}")
+        except ChecksumMismatchError as error:
+            self._problem = self._problem or error
+        self._next()
+
+    def check(self, what: str) -> None:
+        if self._problem is not None:
+            problem = self._problem
+            raise ChecksumMismatchError(f"{what}: {problem}", expected=problem.expected, actual=problem.actual)
 
 
 def expected_of(image: Image) -> Expected | None:

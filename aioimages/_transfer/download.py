@@ -1,10 +1,11 @@
-"""Image data to where they are wanted, checked on the way."""
+"""Data to where they are wanted, checked on the way."""
 
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -13,12 +14,12 @@ import anyio.to_thread
 import attrs
 from anyio.abc import TaskGroup
 
-from aioimages._calls import data, images
-from aioimages._errors import BadRequestError, ChecksumMismatchError, StatusError
+from aioimages._errors import BadRequestError, ChecksumMismatchError, StatusError, TransportTimeoutError
 from aioimages._exchange import pause_after
 from aioimages._groups import task_group
 from aioimages._http import Stream
-from aioimages._models import Download, Image
+from aioimages._models import Download
+from aioimages._policy import count, seconds
 from aioimages._progress import Meter, Progress
 from aioimages._session import Session
 from aioimages._transfer.check import Check
@@ -26,8 +27,9 @@ from aioimages._transfer.partial import PartialFile
 from aioimages._transfer.parts import pieces_of_parts
 from aioimages._transfer.pump import Batch, Taker, batches, in_thread, one_by_one, pump, to_its_end
 from aioimages._transfer.reader import Reader
+from aioimages._transfer.remote import Remote
 
-__all__ = ["AsyncWritable", "DataStream", "Downloader", "Writable"]
+__all__ = ["AsyncWritable", "DataStream", "Destination", "Downloader", "Writable"]
 
 _PROBE_BYTES: Final = 1
 
@@ -46,18 +48,21 @@ class AsyncWritable(Protocol):
         """Write them."""
 
 
+Destination = str | os.PathLike[str] | Writable | AsyncWritable
+
+
 class DataStream:
-    """An image's data, piece by piece: `async for piece in stream`. They are checked when the last piece has passed.
+    """Data, piece by piece: `async for piece in stream`. They are checked when the last piece has passed.
 
     Attributes:
-        image: The image.
+        key: Of what: the image's id, or the object's `container/name`.
         size_bytes: How many bytes there are, where the service says it.
         result: What came of it, once the last piece has passed.
     """
 
-    def __init__(self, image: Image, pieces: AsyncGenerator[bytes, None], check: Check) -> None:
-        self.image = image
-        self.size_bytes = image.size
+    def __init__(self, remote: Remote, pieces: AsyncGenerator[bytes, None], check: Check) -> None:
+        self.key = remote.key
+        self.size_bytes = remote.size
         self.result: Download | None = None
         self._pieces = pieces
         self._check = check
@@ -80,36 +85,63 @@ class DataStream:
 
 @attrs.frozen(kw_only=True)
 class Downloader:
-    """Fetches one image's data."""
+    """Fetches data.
+
+    Attributes:
+        session: What to fetch them through.
+        name: What they are called in errors.
+        find: Finds out what there is to fetch.
+        parts: How many parts to fetch at a time.
+        progress: Who wants to know how far it is.
+    """
 
     session: Session
-    image_id: str
-    verify: bool
-    prefer: tuple[str, ...]
-    parts: int
+    name: str
+    find: Callable[[], Awaitable[Remote]]
+    parts: int = attrs.field(validator=lambda _, __, value: count("parts", value, least=1))
     progress: Progress | None
 
-    async def to_path(self, target: str | os.PathLike[str], *, resume: bool) -> Download:
+    async def to(self, destination: Destination, *, resume: bool, timeout: float | None) -> Download:
+        """Write them to a path or an open file, in time.
+
+        Raises:
+            TypeError: The destination is neither.
+            ValueError: There is nothing to resume in an open file.
+            TransportTimeoutError: The time is over.
+        """
+        limit = seconds("timeout", timeout)
+        is_path = isinstance(destination, str | os.PathLike)
+        if not is_path and not hasattr(destination, "write"):
+            raise TypeError(f"destination is a path or a file, not {type(destination).__name__}")
+        if not is_path and resume:
+            raise ValueError("resume needs a path: an open file does not tell what it has")
+        with self.session.lifetime.span(), anyio.move_on_after(limit):
+            if isinstance(destination, str | os.PathLike):
+                return await self._to_path(destination, resume=resume)
+            return await self._to_file(destination)
+        raise TransportTimeoutError(f"the data of {self.name} did not come within {limit:g} s")
+
+    async def _to_path(self, target: str | os.PathLike[str], *, resume: bool) -> Download:
         """Write them to a file, which either has all of them or stays as it was."""
-        image = await self._image()
-        partial = PartialFile(target, image.id, resume=resume)
+        remote = await self.find()
+        file = PartialFile(target, remote.key, resume=resume)
         try:
-            await to_its_end(partial.open)
+            await to_its_end(file.open)
             try:
-                done = await self._pour(image, in_thread(partial.write), partial)
+                done = await self._pour(remote, in_thread(file.write), file)
             except ChecksumMismatchError:
-                if not partial.size_bytes:
+                if not file.size_bytes:
                     raise
                 # What was there before was not of these data.
-                await to_its_end(partial.clear)
-                done = await self._pour(image, in_thread(partial.write), partial)
-            await to_its_end(partial.publish)
+                await to_its_end(file.clear)
+                done = await self._pour(remote, in_thread(file.write), file)
+            await to_its_end(file.publish)
         finally:
             with anyio.CancelScope(shield=True):
-                await to_its_end(partial.give_up)
+                await to_its_end(file.give_up)
         return done
 
-    async def to_file(self, file: Writable | AsyncWritable) -> Download:
+    async def _to_file(self, file: Writable | AsyncWritable) -> Download:
         """Write them to an open file, from where it stands. Should they turn out damaged, they are there already."""
 
         async def write_async(batch: Batch) -> None:
@@ -121,77 +153,68 @@ class Downloader:
                 file.write(piece)
 
         is_async = inspect.iscoroutinefunction(file.write)
-        return await self._pour(await self._image(), one_by_one(write_async) if is_async else in_thread(write), None)
+        return await self._pour(await self.find(), one_by_one(write_async) if is_async else in_thread(write), None)
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[DataStream]:
         """Give them to the block, piece by piece."""
-        image = await self._image()
-        check = Check(image, verify=self.verify)
-        async with task_group() as group, aclosing(self._pieces(group, image, check)) as pieces:
-            yield DataStream(image, pieces, check)
+        remote = await self.find()
+        check = Check(remote)
+        async with task_group() as group, aclosing(self._pieces(group, remote, check)) as pieces:
+            yield DataStream(remote, pieces, check)
             group.cancel_scope.cancel()
 
-    async def _image(self) -> Image:
-        return await self.session.run(images.get(self.image_id))
-
-    async def _pour(self, image: Image, write: Taker, there: PartialFile | None) -> Download:
-        check = Check(image, verify=self.verify)
+    async def _pour(self, remote: Remote, write: Taker, there: PartialFile | None) -> Download:
+        check = Check(remote)
         if there is not None and there.size_bytes:
-            await self._check_prefix(image, check, there)
-        meter = Meter(self.progress, "download", image.id, image.size)
+            await self._check_prefix(remote, check, there)
+        meter = Meter(self.progress, "download", remote.key, remote.size)
         meter.reach(check.size_bytes)
 
         async def count(batch: Batch) -> None:
             meter.advance(sum(map(len, batch)))
 
         try:
-            async with task_group() as group, aclosing(self._pieces(group, image, check)) as pieces:
+            async with task_group() as group, aclosing(self._pieces(group, remote, check)) as pieces:
                 await pump(batches(pieces), in_thread(check.take), write, one_by_one(count))
             return check.result()
         finally:
             meter.end()
 
-    async def _check_prefix(self, image: Image, check: Check, there: PartialFile) -> None:
-        if image.size is not None and there.size_bytes > image.size:
+    async def _check_prefix(self, remote: Remote, check: Check, there: PartialFile) -> None:
+        if remote.size is not None and there.size_bytes > remote.size:
             await to_its_end(there.clear)
             return
-        meter = Meter(self.progress, "check", image.id, there.size_bytes)
+        meter = Meter(self.progress, "check", remote.key, there.size_bytes)
         while piece := await to_its_end(there.read):
             await anyio.to_thread.run_sync(check.take, [piece])
             meter.reach(check.size_bytes)
         meter.end()
         check.resumed_bytes = check.size_bytes
 
-    async def _pieces(self, group: TaskGroup, image: Image, check: Check) -> AsyncGenerator[bytes, None]:
-        start, total = check.size_bytes, image.size
+    async def _pieces(self, group: TaskGroup, remote: Remote, check: Check) -> AsyncGenerator[bytes, None]:
+        start, total = check.size_bytes, remote.size
         if total is not None and start == total > 0:
             return
-        if self.parts > 1 and total is not None and await self._has_ranges():
-            source = pieces_of_parts(group, self._reader_of_part(total), start=start, total=total, parts=self.parts)
+        if self.parts > 1 and total is not None and await self._has_ranges(remote):
+            source = pieces_of_parts(group, partial(_reader, self.session, remote), start, total, self.parts)
             async with aclosing(source):
                 async for piece in source:
                     yield piece
             return
-        reader = Reader(self.session, image.id, total=total, start=start, prefer=self.prefer)
+        reader = Reader(self.session, remote, start=start)
         async with aclosing(reader.pieces()) as pieces:
             async for piece in pieces:
                 check.follow(reader)
                 yield piece
 
-    def _reader_of_part(self, total: int) -> Callable[[int, int], Reader]:
-        return lambda start, stop: Reader(
-            self.session, self.image_id, total=total, start=start, stop=stop, prefer=self.prefer
-        )
-
-    async def _has_ranges(self) -> bool:
-        """Ask the image's store whether it gives parts: not every one does."""
-        probe = data.download(self.session.dialect, self.image_id, stop=_PROBE_BYTES, prefer=self.prefer)
+    async def _has_ranges(self, remote: Remote) -> bool:
+        """Ask whether the store of the data gives parts: not every one does."""
         retrier = self.session.retry.retrying(
             pause_after, deadline=float("inf"), clock=anyio.current_time, sleep=anyio.sleep
         )
         try:
-            stream: Stream = await retrier(self.session.open, probe)
+            stream: Stream = await retrier(self.session.open, remote.part(0, _PROBE_BYTES))
         except BadRequestError:
             return False
         except StatusError as error:
@@ -200,3 +223,7 @@ class Downloader:
             return False
         async with stream:
             return stream.status == HTTPStatus.PARTIAL_CONTENT
+
+
+def _reader(session: Session, remote: Remote, start: int, stop: int) -> Reader:
+    return Reader(session, remote, start=start, stop=stop)

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
+from urllib.parse import quote
 
 from aioimages._transfer.pump import PIECE_BYTES, Batch
 
@@ -23,23 +24,23 @@ _SYNC_BYTES: Final = 16 * 2**20
 class PartialFile:
     """A file under a name of its own until it is whole; then it takes the place of the one that it is for.
 
-    Its name tells the image, so that a program that was ended can go on with it later. While one download has it, it is
-    locked; another one of the same image to the same place then writes a file of another name.
+    Its name tells whose data it has, so that a program that was ended can go on with it later. While one download has
+    it, it is locked; another one of the same data to the same place then writes a file of another name.
 
     Args:
         target: What it will be. A symbolic link is followed.
-        image_id: The image.
+        key: What tells the data from others.
         resume: Whether to go on with what is there already, and to leave what there is should it not become whole.
 
     Attributes:
         size_bytes: How much was there when it was opened.
     """
 
-    def __init__(self, target: str | os.PathLike[str], image_id: str, *, resume: bool) -> None:
+    def __init__(self, target: str | os.PathLike[str], key: str, *, resume: bool) -> None:
         self.size_bytes = 0
         self._given = target
         self._target = Path(os.path.realpath(target))
-        self._path = self._target.with_name(f".{self._target.name}.{image_id}.part")
+        self._path = self._target.with_name(f".{self._target.name}.{quote(key, safe='')[:100]}.part")
         self._resume = resume
         self._descriptor: int | None = None
         # The disk is slower than memory: what was written goes there meanwhile, so that the end need not wait for it.

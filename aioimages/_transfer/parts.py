@@ -1,8 +1,9 @@
-"""Several parts of an image's data at a time, handed on in order."""
+"""Several parts of data at a time, handed on in order."""
 
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 
@@ -21,7 +22,6 @@ _PART_BYTES: Final = 4 * 2**20
 async def pieces_of_parts(
     group: TaskGroup,
     reader_of: Callable[[int, int], Reader],
-    *,
     start: int,
     total: int,
     parts: int,
@@ -59,6 +59,7 @@ async def pieces_of_parts(
 
 
 async def _fetch(reader: Reader, into: MemoryObjectSendStream[bytes]) -> None:
-    with into:
+    # Nobody may want to have it any more.
+    with into, suppress(anyio.BrokenResourceError):
         async for piece in reader.pieces():
             await into.send(piece)

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
-from anyio.streams.memory import MemoryObjectReceiveStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from aioimages._groups import task_group
 
@@ -101,4 +101,12 @@ async def pump(source: AsyncIterable[Batch], *takers: Taker) -> None:
             group.start_soon(taker, receive)
         async for batch in source:
             for channel in channels:
-                await channel.send(batch)
+                await _give(channel, batch)
+
+
+async def _give(channel: MemoryObjectSendStream[Batch], batch: Batch) -> None:
+    try:
+        await channel.send(batch)
+    except anyio.BrokenResourceError:
+        # Its taker has failed: with what, is told in a moment, and ends this.
+        await anyio.sleep_forever()

@@ -1,14 +1,13 @@
-"""An image's data from a place on, in order, through as many connections as it takes."""
+"""Data from a place on, in order, through as many connections as it takes."""
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Final
 
 import anyio
 
-from aioimages._calls import data
 from aioimages._errors import (
     AioImagesError,
     BadRequestError,
@@ -26,6 +25,7 @@ from aioimages._errors import (
 from aioimages._exchange import pause_after
 from aioimages._http import Stream
 from aioimages._session import Session
+from aioimages._transfer.remote import Remote
 
 __all__ = ["Reader"]
 
@@ -34,9 +34,9 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 class Reader:
-    """Reads an image's data, or a part of them.
+    """Reads data, or a part of them.
 
-    A connection that breaks is made again from where it broke: with `Range` where the image's store knows that,
+    A connection that breaks is made again from where it broke: with `Range` where the store of the data knows that,
     otherwise from the start, passing over what was read already.
 
     Attributes:
@@ -47,20 +47,17 @@ class Reader:
     def __init__(
         self,
         session: Session,
-        image_id: str,
+        remote: Remote,
         *,
-        total: int | None,
         start: int = 0,
         stop: int | None = None,
-        prefer: Sequence[str] = (),
     ) -> None:
-        self.total = total
+        self.total = remote.size
         self.content_md5: str | None = None
         self._session = session
-        self._image_id = image_id
+        self._remote = remote
         self._place = start
         self._stop = stop
-        self._prefer = prefer
         self._has_ranges = True
         self._has_begun = False
 
@@ -71,7 +68,7 @@ class Reader:
             NoImageDataError: There are none yet.
             TransferInterruptedError: The connection broke, again and again.
             ChecksumMismatchError: They end before they should, though the connection did not break.
-            SourceChangedError: The image was deleted or deactivated meanwhile.
+            SourceChangedError: They were deleted, or are withheld, meanwhile.
             ProtocolError: There are more of them than there should be.
         """
         cuts, retry = 0, self._session.retry
@@ -112,26 +109,20 @@ class Reader:
                 self._place += len(piece)
                 if self._end is not None and self._place > self._end:
                     raise ProtocolError(
-                        f"image {self._image_id} should have {self._end} bytes of data, and there are more"
+                        f"{self._remote.name} should have {self._end} bytes of data, and there are more"
                     )
                 yield piece
         if self.total is None:
             self.total = self._place
         elif self._place < self.total and stream.status == HTTPStatus.OK and "content-length" in stream.headers:
             raise ChecksumMismatchError(
-                f"image {self._image_id} should have {self.total} bytes of data, and has {self._place}",
+                f"{self._remote.name} should have {self.total} bytes of data, and has {self._place}",
                 expected=str(self.total),
                 actual=str(self._place),
             )
 
     async def _connect(self) -> Stream:
-        call = data.download(
-            self._session.dialect,
-            self._image_id,
-            start=self._place if self._has_ranges else 0,
-            stop=self._stop,
-            prefer=self._prefer,
-        )
+        call = self._remote.part(self._place if self._has_ranges else 0, self._stop)
         try:
             return await self._session.open(call)
         except StatusError as error:
@@ -139,7 +130,7 @@ class Reader:
             if "Range" in call.headers and refused:
                 self._has_ranges = False
             elif self._has_begun and isinstance(error, ForbiddenError | GoneError | NotFoundError):
-                raise SourceChangedError(f"image {self._image_id} changed while it was read: {error}") from error
+                raise SourceChangedError(f"{self._remote.name} changed while it was read: {error}") from error
             else:
                 raise
         return await self._connect()
@@ -147,7 +138,7 @@ class Reader:
     async def _find_place(self, stream: Stream) -> int:
         """Return how many bytes of an answer come before the place."""
         if stream.status == HTTPStatus.NO_CONTENT:
-            raise NoImageDataError(f"image {self._image_id} has no data yet")
+            raise NoImageDataError(f"{self._remote.name} has no data yet")
         if stream.status == HTTPStatus.PARTIAL_CONTENT:
             said = _CONTENT_RANGE.fullmatch(stream.headers.get("content-range", ""))
             if said and int(said[1]) == self._place and (self.total is None or said[3] in {"*", str(self.total)}):

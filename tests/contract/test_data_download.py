@@ -40,7 +40,7 @@ async def test_to_a_path(world: World, tmp_path: Path) -> None:
     assert (tmp_path / "disk.raw").read_bytes() == DATA
     assert names(tmp_path) == ["disk.raw"]
     assert done == Download(
-        image_id=image.id,
+        key=image.id,
         size_bytes=len(DATA),
         hash_algo=image.os_hash_algo,
         hash_value=image.os_hash_value,
@@ -88,7 +88,7 @@ async def test_stream(world: World, parts: int) -> None:
     image = await filled(world)
     digest = hashlib.sha256()
     async with world.producer.images.download(image.id, parts=parts) as stream:
-        assert (stream.image, stream.size_bytes, stream.result) == (image, len(DATA), None)
+        assert (stream.key, stream.size_bytes, stream.result) == (image.id, len(DATA), None)
         async for piece in stream:
             digest.update(piece)
     assert digest.digest() == hashlib.sha256(DATA).digest()

@@ -42,6 +42,7 @@ from aioimages import (
     TaskFailedError,
     TaskFailureCode,
     TimeoutPolicy,
+    Usage,
     VhdError,
     gte,
     in_,
