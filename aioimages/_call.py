@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import attrs
 
-__all__ = ["Body", "Call", "Replay", "Reply", "identifier", "is_unicode", "path"]
+__all__ = ["Body", "Call", "NotLandedError", "Replay", "Reply", "identifier", "is_unicode", "path"]
 
 T = TypeVar("T")
 
@@ -22,6 +22,10 @@ class Replay(enum.Enum):
     SAFE = "the request may be sent again: doing it twice is doing it once"
     AMBIGUOUS = "the request may have been carried out, and a second one would be carried out too"
     LOOK_FIRST = "whoever asked looks at what has become of it before it is sent again"
+
+
+class NotLandedError(Exception):
+    """What was looked up says that no earlier try was carried out; so the refusal of the repeated one holds."""
 
 
 @attrs.frozen
@@ -62,7 +66,7 @@ class Call(Generic[T]):
         replay: What may be done when the answer is lost.
         at_root: Whether the path stands beside the versioned root, not below it.
         landed: For a repeated request only: the statuses which say that an earlier try was carried out, and the call
-            that then tells the result, or the result.
+            that then tells the result, or the result. The call's `read` raises `NotLandedError` where none was.
         secrets: What must not be shown should the server repeat it in an error.
     """
 

@@ -21,7 +21,7 @@ from aioimages._resources.images import Images
 from aioimages._resources.members import Members
 from aioimages._resources.schemas import Schemas
 from aioimages._resources.tasks import Tasks
-from aioimages._session import Session
+from aioimages._session import Endpoint, Session
 from aioimages._tls import TlsOptions
 from aioimages._waiting import Waiter
 
@@ -108,12 +108,8 @@ class Client:
             TypeError: An argument of the wrong type.
             ValueError: An argument that cannot be.
         """
-        if interface not in INTERFACES:
-            raise ValueError(f"interface is public, internal or admin, not {interface!r}")
         if isinstance(credentials, type) or not hasattr(credentials, "sign_in"):
             raise TypeError(f"credentials are such as RackspaceApiKey(…), not {_named(credentials)}")
-        if region is not None and (not isinstance(region, str) or not region.strip()):
-            raise ValueError(f"region is a name such as 'DFW', not {region!r}")
         timeout = _policy("timeout", timeout, TimeoutPolicy)
         self._http = _http.Http(
             timeout=timeout,
@@ -124,7 +120,6 @@ class Client:
             user_agent=_full_user_agent(user_agent),
             borrowed=session,
         )
-        endpoint = credentials.endpoint if endpoint is None else endpoint
         self._lifetime = Lifetime()
         exchange = Exchange(self._http, _policy("retry", retry, RetryPolicy), timeout.call)
         run = Session(
@@ -132,10 +127,7 @@ class Client:
             TokenSource(credentials, exchange),
             self._lifetime,
             dialect=dialect_named(dialect) if dialect else credentials.dialect,
-            identity_url=credentials.identity_url,
-            endpoint=None if endpoint is None else service_url("endpoint", endpoint),
-            region=region,
-            interface=interface,
+            endpoint=_image_endpoint(credentials, endpoint, region, interface),
             concurrency=count("concurrency", concurrency, least=1),
         )
         waiter = Waiter(run, _policy("poll", poll, PollPolicy))
@@ -166,6 +158,21 @@ class Client:
 
 def _named(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _image_endpoint(credentials: Credentials, url: str | None, region: str | None, interface: str) -> Endpoint:
+    if interface not in INTERFACES:
+        raise ValueError(f"interface is public, internal or admin, not {interface!r}")
+    if region is not None and (not isinstance(region, str) or not region.strip()):
+        raise ValueError(f"region is a name such as 'DFW', not {region!r}")
+    given = credentials.endpoint if url is None else url
+    return Endpoint(
+        "image",
+        region=region,
+        interface=interface,
+        identity_url=credentials.identity_url,
+        url=None if given is None else service_url("endpoint", given),
+    )
 
 
 def _policy(name: str, policy: P | None, kind: type[P]) -> P:

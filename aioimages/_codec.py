@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
+from http import HTTPStatus
 from types import GenericAlias, UnionType
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -19,7 +20,21 @@ from aioimages._call import Reply
 from aioimages._errors import DecodeError, ProtocolError, UnsafeLinkError
 from aioimages._models import WIRE, Page, Store, Task
 
-__all__ = ["document", "dump", "http_date", "moment", "nothing", "one", "origin", "page", "undecodable", "under"]
+__all__ = [
+    "document",
+    "dump",
+    "facts",
+    "http_date",
+    "items",
+    "moment",
+    "nothing",
+    "one",
+    "origin",
+    "page",
+    "since_1970",
+    "undecodable",
+    "under",
+]
 
 T = TypeVar("T")
 
@@ -41,6 +56,11 @@ def http_date(text: str) -> datetime | None:
     except (TypeError, ValueError, IndexError):
         return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def since_1970(seconds: int) -> datetime:
+    """Return the moment so many seconds after 1970 began."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 class _UnexpectedTypeError(ValueError):
@@ -289,6 +309,23 @@ def page(cls: type[T], key: str) -> Callable[[Reply], Page[T]]:
         return Page(tuple(items), _next_marker(reply, found.get("next")))
 
     return read
+
+
+def items(cls: type[T], marker_of: Callable[[T], str]) -> Callable[[Reply], Page[T]]:
+    """Return a reader of pages that are a bare list; only one without anything is the last."""
+
+    def read(reply: Reply) -> Page[T]:
+        if reply.status == HTTPStatus.NO_CONTENT:
+            return Page((), None)
+        found = _structure(reply, _parse(reply), list[cls], "$")  # type: ignore[valid-type]
+        return Page(tuple(found), marker_of(found[-1]) if found else None)
+
+    return read
+
+
+def facts(cls: type[T], raw: Callable[[Reply], Mapping[str, Any]]) -> Callable[[Reply], T]:
+    """Return a reader of a model whose facts are in an answer's headers."""
+    return lambda reply: _structure(reply, dict(raw(reply)), cls, "headers")
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import anyio
 import attrs
 
-from aioimages._call import Body, Call, Replay, Reply
+from aioimages._call import Body, Call, NotLandedError, Replay, Reply
 from aioimages._errors import (
     AioImagesError,
     AmbiguousOutcomeError,
@@ -157,7 +157,8 @@ class Exchange:
             if reply.status in call.ok:
                 return call.read(reply)
             if trail.may_have_landed and reply.status in call.landed:
-                return await self._landed(call.landed[reply.status], base, token)
+                with suppress(NotLandedError):
+                    return await self._landed(call.landed[reply.status], base, token)
             error = error_from(call, _without_secrets(reply, call, token))
         except AioImagesError as caught:
             error = caught

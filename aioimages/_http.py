@@ -42,6 +42,7 @@ TraceConfig = aiohttp.TraceConfig
 
 LARGEST_ANSWER_BYTES: Final = 64 * 2**20
 _PIECE_BYTES: Final = 2**18
+_SENT_BYTES: Final = 2**20
 
 
 def _without_hidden_retry(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
@@ -286,9 +287,11 @@ async def _unless_stalled(
     """
     async with aclosing(body.open()) as pieces:
         async for piece in pieces:
-            stall.deadline = math.inf if patience is None else anyio.current_time() + patience
-            yield piece
-            stall.deadline = math.inf
+            # A large piece on a slow way is no stall.
+            for start in range(0, len(piece), _SENT_BYTES):
+                stall.deadline = math.inf if patience is None else anyio.current_time() + patience
+                yield piece[start : start + _SENT_BYTES] if start or len(piece) > _SENT_BYTES else piece
+                stall.deadline = math.inf
 
 
 def _url(call: Call[Any], base: str) -> URL:
@@ -300,7 +303,7 @@ def _url(call: Call[Any], base: str) -> URL:
 def _headers(call: Call[Any], token: Token | None) -> dict[str, str]:
     headers = dict(call.headers)
     if isinstance(call.body, Body):
-        headers["Content-Type"] = "application/octet-stream"
+        headers.setdefault("Content-Type", "application/octet-stream")
         if call.body.size_bytes is not None:
             headers["Content-Length"] = str(call.body.size_bytes)
     elif call.body is not None:

@@ -9,6 +9,7 @@ import attrs
 
 __all__ = [
     "CatalogEndpoint",
+    "Container",
     "Download",
     "ExportRequest",
     "Image",
@@ -17,7 +18,9 @@ __all__ = [
     "Member",
     "Outcome",
     "Page",
+    "Segment",
     "Store",
+    "StoredObject",
     "Task",
     "TaskFailureCode",
     "Token",
@@ -135,6 +138,44 @@ class Download:
     hash_value: str | None
     verified: bool
     resumed_bytes: int = 0
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Container:
+    """A container of Cloud Files: how many objects it has, and how long they are together."""
+
+    name: str
+    count: int
+    size_bytes: int = attrs.field(metadata={WIRE: "bytes"})
+    last_modified: datetime | None = _quiet()
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class StoredObject:
+    """An object of Cloud Files.
+
+    `etag` is the MD5 of its data, and of a large object that of its segments' digests. `is_large` says whether it is a
+    large object. `delete_at` is when the service deletes it by itself. Entries of a listing carry no `delete_at` and
+    no `metadata`: get the object to see them.
+    """
+
+    name: str
+    size_bytes: int = attrs.field(metadata={WIRE: "bytes"})
+    etag: str = attrs.field(metadata={WIRE: "hash"})
+    content_type: str | None = None
+    last_modified: datetime | None = _quiet()
+    is_large: bool = False
+    delete_at: datetime | None = _quiet()
+    metadata: Mapping[str, str] = attrs.field(factory=dict, repr=False, hash=False)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Segment:
+    """One segment of a large object, by the path of its object (`/container/name`)."""
+
+    name: str
+    size_bytes: int = attrs.field(metadata={WIRE: "bytes"})
+    etag: str = attrs.field(metadata={WIRE: "hash"})
 
 
 @attrs.frozen(slots=False, kw_only=True)

@@ -16,17 +16,76 @@ from aioimages._http import Stream
 from aioimages._lifetime import Lifetime
 from aioimages._models import Token
 
-__all__ = ["Session"]
+__all__ = ["Endpoint", "Session"]
 
 T = TypeVar("T")
 
 
-class Session:
-    """Runs calls to the image service.
+class Endpoint:
+    """Where a service of a cloud is to be reached.
 
-    At most `concurrency` calls are in flight; the others wait for their turn, however many there are. A call that backs
-    off keeps its place, so that a service in trouble sees fewer calls. Image data on their way have no place: they take
-    long, and what takes or gives them may itself call the service.
+    Args:
+        service_type: What the catalog calls the service.
+        region: The region, where one is asked for.
+        interface: Which of the service's endpoints.
+        identity_url: Where the catalog came from.
+        url: Where the service is, whatever the catalog says.
+    """
+
+    def __init__(
+        self, service_type: str, *, region: str | None, interface: str, identity_url: str, url: str | None = None
+    ) -> None:
+        self._service_type = service_type
+        self._region = region
+        self._interface = interface
+        self._identity_url = identity_url
+        self._given = url
+        self._found: str | None = None
+        self._finding = anyio.Lock()
+
+    def of(self, service_type: str) -> "Endpoint":
+        """Return where another service is, in the same region."""
+        return Endpoint(service_type, region=self._region, interface=self._interface, identity_url=self._identity_url)
+
+    async def url(self, token: Token, exchange: Exchange) -> str:
+        """Return the URL, found in the token's catalog once."""
+        if self._found is None:
+            async with self._finding:
+                if self._found is None:
+                    root = self._given or self._in_catalog(token)
+                    # Only the image service is asked which versions it has: the catalog names those of the others.
+                    self._found = await _versioned(root, exchange) if self._service_type == "image" else root
+        return self._found
+
+    def _in_catalog(self, token: Token) -> str:
+        found = find_endpoint(token, self._service_type, region=self._region, interface=self._interface)
+        refuse_plain_http(found, self._identity_url)
+        return found
+
+
+async def _versioned(root: str, exchange: Exchange) -> str:
+    """Complete a URL that does not name the API's version, once the service has said that it serves version 2.
+
+    The links of its answer are not used: behind a proxy they name hosts that only the service itself can reach.
+    """
+    if has_version(root):
+        return root
+    try:
+        served = await exchange.perform(versions(), root)
+    except (StatusError, DecodeError):
+        # Some proxies show nothing at the root; the first call will tell.
+        return f"{root}/v2"
+    if not any(version.startswith("v2") for version in served):
+        raise EndpointNotFoundError(f"the image service at {root} serves {', '.join(served)}, not version 2")
+    return f"{root}/v2"
+
+
+class Session:
+    """Runs calls to one service of a cloud.
+
+    At most `concurrency` calls are in flight, to all services together; the others wait for their turn, however many
+    there are. A call that backs off keeps its place, so that a service in trouble sees fewer calls. Data on their way
+    have no place: they take long, and what takes or gives them may itself call the service.
     """
 
     def __init__(
@@ -36,11 +95,9 @@ class Session:
         lifetime: Lifetime,
         *,
         dialect: Dialect,
-        identity_url: str,
-        endpoint: str | None,
-        region: str | None,
-        interface: str,
+        endpoint: Endpoint,
         concurrency: int,
+        places: anyio.Semaphore | None = None,
     ) -> None:
         self.dialect = dialect
         self.concurrency = concurrency
@@ -48,13 +105,20 @@ class Session:
         self.retry = exchange.retry
         self._exchange = exchange
         self._tokens = tokens
-        self._identity_url = identity_url
         self._endpoint = endpoint
-        self._region = region
-        self._interface = interface
-        self._places = anyio.Semaphore(concurrency, fast_acquire=True)
-        self._finding = anyio.Lock()
-        self._base: str | None = None
+        self._places = places or anyio.Semaphore(concurrency, fast_acquire=True)
+
+    def beside(self, service_type: str) -> "Session":
+        """Return a session with another service of the same cloud and region, which shares all but the endpoint."""
+        return Session(
+            self._exchange,
+            self._tokens,
+            self.lifetime,
+            dialect=self.dialect,
+            endpoint=self._endpoint.of(service_type),
+            concurrency=self.concurrency,
+            places=self._places,
+        )
 
     @property
     def renewable(self) -> bool:
@@ -89,7 +153,7 @@ class Session:
         call: Call[Any],
     ) -> T:
         token = await self._tokens.get()
-        base = self._base or await self._find_base(token)
+        base = await self._endpoint.url(token, self._exchange)
         base = without_version(base) if call.at_root else base
         trail = Trail()
         try:
@@ -101,30 +165,3 @@ class Session:
             if call.replay is Replay.LOOK_FIRST:
                 raise
         return await perform(call, base, token, trail)
-
-    async def _find_base(self, token: Token) -> str:
-        async with self._finding:
-            if self._base is None:
-                self._base = await self._versioned(self._endpoint or self._from_catalog(token))
-            return self._base
-
-    def _from_catalog(self, token: Token) -> str:
-        found = find_endpoint(token, "image", region=self._region, interface=self._interface)
-        refuse_plain_http(found, self._identity_url)
-        return found
-
-    async def _versioned(self, root: str) -> str:
-        """Complete a URL that does not name the API's version, once the service has said that it serves version 2.
-
-        The links of its answer are not used: behind a proxy they name hosts that only the service itself can reach.
-        """
-        if has_version(root):
-            return root
-        try:
-            served = await self._exchange.perform(versions(), root)
-        except (StatusError, DecodeError):
-            # Some proxies show nothing at the root; the first call will tell.
-            return f"{root}/v2"
-        if not any(version.startswith("v2") for version in served):
-            raise EndpointNotFoundError(f"the image service at {root} serves {', '.join(served)}, not version 2")
-        return f"{root}/v2"

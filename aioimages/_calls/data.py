@@ -1,13 +1,15 @@
 """Image data, and the imports that Glance does by itself (Images v2, "Image data", "Interoperable image import")."""
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aioimages import _codec
-from aioimages._call import Body, Call, Replay
+from aioimages._call import Body, Call, NotLandedError, Replay, Reply
 from aioimages._calls.images import image_path, supported
 from aioimages._calls.stores import store_name
 from aioimages._dialect import Dialect, Operation
+from aioimages._models import Task
 
 __all__ = ["download", "stage", "start_import", "upload"]
 
@@ -94,7 +96,7 @@ def start_import(
     """POST /v2/images/{image_id}/import (Images v2, "Import an image").
 
     The service lets an image be imported into once at a time, so that a repeated request meets 409 in place of a second
-    import.
+    import; whether the first one was begun, the image's tasks tell by the id of the request.
     """
     supported(dialect, Operation.DATA)
     document: dict[str, Any] = {"method": {"name": method, **_checked(method, arguments)}}
@@ -110,15 +112,27 @@ def start_import(
                 raise TypeError(f"{name} is a bool, not {type(value).__name__}")
             document[name] = value
     uri = document["method"].get("uri")
+    request_id = f"req-{uuid.uuid4()}"
     return Call(
         method="POST",
         path=image_path(image_id, "import"),
+        headers={"X-OpenStack-Request-ID": request_id},
         body=_codec.dump(document),
         ok=frozenset({202}),
         read=_codec.nothing,
-        landed={409: None},
+        landed={409: Call(method="GET", path=image_path(image_id, "tasks"), read=_begun_by(request_id))},
         secrets=(uri,) if uri else (),
     )
+
+
+def _begun_by(request_id: str) -> Callable[[Reply], None]:
+    read_tasks = _codec.under(list[Task], "tasks")
+
+    def read(reply: Reply) -> None:
+        if not any(task.request_id == request_id for task in read_tasks(reply)):
+            raise NotLandedError
+
+    return read
 
 
 def _checked(method: str, arguments: Mapping[str, str | None]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Images, their tags and their actions (Images v2, "Images", "Image tags")."""
 
-import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -111,17 +110,23 @@ def get(image_id: str) -> Call[Image]:
     return Call(method="GET", path=image_path(image_id), read=_read_image)
 
 
-def create(dialect: Dialect, attributes: Mapping[str, Any], properties: Mapping[str, str] | None) -> Call[Image]:
+def create(
+    dialect: Dialect, attributes: Mapping[str, Any], properties: Mapping[str, str] | None, *, new_id: str
+) -> Call[Image]:
     """POST /v2/images (Images v2, "Create image").
 
-    The id is always chosen here: a repeated request then meets 409 in place of making a second image.
+    Args:
+        dialect: Which dialect is spoken.
+        attributes: Attributes of the image by the wire's names, where they are given.
+        properties: Custom properties.
+        new_id: The image's id where none is given: a repeated request then meets 409 in place of making a second image.
     """
     supported(dialect, Operation.CREATE)
     given = {name: value for name, value in attributes.items() if value is not None}
     _check_attributes(given)
     for name, value in (properties or {}).items():
         _check_custom(dialect, name, value)
-    image_id = identifier("id", given.get("id", str(uuid.uuid4())))
+    image_id = identifier("id", given.get("id", new_id))
     document = {**given, **(properties or {}), "id": image_id}
     return Call(
         method="POST",

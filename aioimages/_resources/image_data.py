@@ -80,7 +80,9 @@ class ImageData:
             QuotaExceededError: There is no room for them.
         """
         call = partial(calls.upload, self._session.dialect, image_id, store=store)
-        return await self._send(call, image_id, "upload", _Given(source, size_bytes, decompress), progress)
+        given = _Given(source, size_bytes, decompress)
+        _, image = await self._send(call, image_id, "upload", given, progress)
+        return image
 
     async def stage(
         self,
@@ -96,7 +98,14 @@ class ImageData:
         The arguments and errors are those of `upload`. What arrived can only be checked once it was imported.
         """
         call = partial(calls.stage, self._session.dialect, image_id)
-        return await self._send(call, image_id, "stage", _Given(source, size_bytes, decompress), progress)
+        _, image = await self._send(call, image_id, "stage", _Given(source, size_bytes, decompress), progress)
+        return image
+
+    async def _staged(self, image_id: str, source: UploadSource, progress: Progress | None) -> Uploader:
+        """Leave data with the service, and return what can compare them once they were imported."""
+        call = partial(calls.stage, self._session.dialect, image_id)
+        uploader, _ = await self._send(call, image_id, "stage", _Given(source, None, decompress=False), progress)
+        return uploader
 
     async def _send(
         self,
@@ -105,7 +114,7 @@ class ImageData:
         phase: str,
         given: "_Given",
         progress: Progress | None,
-    ) -> Image:
+    ) -> tuple[Uploader, Image]:
         supported(self._session.dialect, Operation.DATA)
         image_path(image_id)
         uploader = Uploader(
@@ -117,7 +126,7 @@ class ImageData:
             progress=progress,
         )
         with self._session.lifetime.span():
-            return await uploader.run()
+            return uploader, await uploader.run()
 
     @overload
     def download(
@@ -199,6 +208,8 @@ class ImageData:
             progress=progress,
         )
         if destination is None:
+            if resume or timeout is not None or progress is not None:
+                raise ValueError("resume, timeout and progress need a destination")
             return downloader.stream()
         return downloader.to(destination, resume=resume, timeout=timeout)
 

@@ -1,42 +1,31 @@
 """`client.images`."""
 
 import builtins
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final, Unpack
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Unpack
 from weakref import WeakValueDictionary
 
 import anyio
 
 from aioimages._calls import images as calls
 from aioimages._calls.query import ImageFilters
-from aioimages._calls.stores import import_methods
-from aioimages._calls.tasks import create as create_task
-from aioimages._calls.tasks import import_input
-from aioimages._dialect import Operation
-from aioimages._errors import AioImagesError, NotFoundError, UnsupportedOperationError
+from aioimages._errors import NotFoundError
 from aioimages._listing import Listing
 from aioimages._models import Image, Task
 from aioimages._policy import UNSET, Unset
 from aioimages._progress import Progress
-from aioimages._resources.image_data import ImageData
+from aioimages._resources.image_creation import ImageCreation
 from aioimages._session import Session
-from aioimages._transfer.source import UploadSource
 from aioimages._waiting import Waiter
 
 __all__ = ["Images"]
 
 
-# A cancelled program is not held up for longer.
-_CLEANING_SECONDS: Final = 5.0
-
-
-class Images(ImageData):
+class Images(ImageCreation):
     """Images, their tags and their states (Images v2, "Images")."""
 
     def __init__(self, session: Session, waiter: Waiter) -> None:
-        super().__init__(session)
-        self._waiter = waiter
+        super().__init__(session, waiter)
         self._changing: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     def list(
@@ -83,156 +72,6 @@ class Images(ImageData):
             NotFoundError: There is none, or this account cannot see it.
         """
         return await self._session.run(calls.get(image_id))
-
-    async def create(
-        self,
-        *,
-        name: str | None = None,
-        disk_format: str | None = None,
-        container_format: str | None = None,
-        id: str | None = None,
-        visibility: str | None = None,
-        tags: Sequence[str] = (),
-        properties: Mapping[str, str] | None = None,
-        protected: bool | None = None,
-        hidden: bool | None = None,
-        min_disk: int | None = None,
-        min_ram: int | None = None,
-        owner: str | None = None,
-        data: UploadSource | None = None,
-        keep_failed: bool = False,
-    ) -> Image:
-        """Create an image, and give it data where there are some (Images v2, "Create image"; OpenStack only).
-
-        It is created exactly once, also when the answer is lost and the request is repeated.
-
-        Args:
-            name: What people call it.
-            disk_format: How the data is laid out: `raw`, `qcow2`, `vhd`, …
-            container_format: What is around the data: mostly `bare`.
-            id: A UUID of your choice; otherwise one is chosen.
-            visibility: `private`, `shared`, `community` or `public`.
-            tags: Its tags, of 1 to 255 characters each.
-            properties: Its custom properties.
-            protected: Whether it cannot be deleted.
-            hidden: Whether it stays out of listings that do not ask for it (`os_hidden`).
-            min_disk: The GB of disk that a server needs for it.
-            min_ram: The MB of memory that a server needs for it.
-            owner: The project that is to own it, where the service lets you choose.
-            data: What to upload into it, as `upload` takes it; it raises what that does.
-            keep_failed: Whether to leave the image when its data could not be uploaded.
-
-        Raises:
-            UnsupportedOperationError: The cloud is Rackspace's, which makes images by import and from servers only.
-            ConflictError: There is an image with this id, or there was.
-            QuotaExceededError: The project may have no more images.
-        """
-        attributes = {
-            "name": name,
-            "disk_format": disk_format,
-            "container_format": container_format,
-            "id": id,
-            "visibility": visibility,
-            "tags": tags if isinstance(tags, str) else list(tags) or None,
-            "protected": protected,
-            "os_hidden": hidden,
-            "min_disk": min_disk,
-            "min_ram": min_ram,
-            "owner": owner,
-        }
-        image = await self._session.run(calls.create(self._session.dialect, attributes, properties))
-        if data is None:
-            return image
-        async with self._kept_if_well(image.id, keep_failed=keep_failed):
-            return await self.upload(image.id, data)
-
-    async def import_from(
-        self,
-        source: UploadSource,
-        *,
-        name: str,
-        disk_format: str | None = None,
-        container_format: str = "bare",
-        visibility: str | None = None,
-        tags: Sequence[str] = (),
-        properties: Mapping[str, str] | None = None,
-        stores: Sequence[str] | None = None,
-        all_stores: bool | None = None,
-        timeout: float | Unset | None = UNSET,
-        progress: Progress | None = None,
-        keep_failed: bool = False,
-    ) -> Image:
-        """Make an image of data that are elsewhere, in the way that this cloud offers, and return it when it is active.
-
-        On OpenStack what is at a URL is fetched by the service (`web-download`); what is here is uploaded, or staged
-        and imported where stores are said. On Rackspace an object of Cloud Files is imported by a task.
-
-        Args:
-            source: An http or https URL; what `upload` takes; or, on Rackspace, `container/object.vhd`.
-            name: What the image is called.
-            disk_format: How the data is laid out (OpenStack, which must be told).
-            container_format: What is around the data (OpenStack).
-            visibility: `private`, `shared`, `community` or `public` (OpenStack).
-            tags: Its tags (OpenStack).
-            properties: Its custom properties (OpenStack).
-            stores: The stores that are to get the data.
-            all_stores: Whether all stores are to.
-            timeout: Seconds to wait for the service; `None` is for ever. Otherwise `PollPolicy.timeout` holds.
-            progress: Who wants to know how far it is.
-            keep_failed: Whether to leave an image that did not get its data.
-
-        Raises:
-            TaskFailedError: The service could not import the data; it carries the service's reason.
-            TaskTimeoutError: The time is over.
-            UnsupportedOperationError: The cloud does not fetch by itself; the message has the ways that it offers.
-            TransferError: The data could not be uploaded; the classes below it say why.
-        """
-        limit = self._waiter.timeout(timeout)
-        if Operation.CREATE not in self._session.dialect.operations:
-            given = {"disk_format": disk_format, "visibility": visibility, "tags": tags, "properties": properties}
-            return await self._import_object(source, name, [option for option, value in given.items() if value], limit)
-        if disk_format is None:
-            raise ValueError("disk_format is needed: nobody can tell it from the data for sure")
-        is_url = isinstance(source, str) and source.startswith(("http://", "https://"))
-        if is_url:
-            await self._has_method("web-download")
-        image = await self.create(
-            name=name,
-            disk_format=disk_format,
-            container_format=container_format,
-            visibility=visibility,
-            tags=tags,
-            properties=properties,
-        )
-        async with self._kept_if_well(image.id, keep_failed=keep_failed):
-            if not is_url and stores is None and not all_stores:
-                return await self.upload(image.id, source, progress=progress)
-            if not is_url:
-                await self.stage(image.id, source, progress=progress)
-            await self.start_import(
-                image.id,
-                "web-download" if is_url else "glance-direct",
-                uri=str(source) if is_url else None,
-                stores=stores,
-                all_stores=all_stores,
-            )
-            return await self._waiter.image(image.id, "active", limit, progress)
-
-    async def _import_object(
-        self, source: UploadSource, name: str, foreign: Sequence[str], limit: float | None
-    ) -> Image:
-        dialect = self._session.dialect
-        if foreign or not isinstance(source, str):
-            raise ValueError(f"{dialect.title} imports 'container/object.vhd', without {', '.join(foreign) or 'data'}")
-        wanted = import_input(dialect, source, name=name, import_from_format=None, properties=None)
-        task = await self._session.run(create_task(dialect, "import", wanted))
-        task = await self._waiter.task(task.id, limit)
-        return await self.get(task.image_id)
-
-    async def _has_method(self, method: str) -> None:
-        methods = await self._session.run(import_methods(self._session.dialect))
-        if method not in methods:
-            raise UnsupportedOperationError(f"this cloud has no {method}; it has {', '.join(methods) or 'no import'}")
 
     async def update(
         self,
@@ -377,20 +216,6 @@ class Images(ImageData):
             ValueError: There is no such status.
         """
         return await self._waiter.image(image_id, status, self._waiter.timeout(timeout), progress)
-
-    @asynccontextmanager
-    async def _kept_if_well(self, image_id: str, *, keep_failed: bool) -> AsyncIterator[None]:
-        """Delete an image that was made for what is done in the block, should that fail."""
-        try:
-            yield
-        except BaseException as error:
-            with anyio.move_on_after(_CLEANING_SECONDS, shield=True):
-                if not keep_failed:
-                    try:
-                        await self.delete(image_id)
-                    except AioImagesError as problem:
-                        error.add_note(f"image {image_id} is left behind: {problem}")
-            raise
 
     def _one_change_of(self, image_id: str) -> anyio.Lock:
         return self._changing.setdefault(image_id, anyio.Lock())

@@ -70,6 +70,8 @@ _UNPACKERS: Final[tuple[tuple[bytes, Callable[[], Any]], ...]] = (
     (b"\x28\xb5\x2f\xfd", _Zstd),
 )
 
+_LONGEST_MAGIC: Final = max(len(magic) for magic, _ in _UNPACKERS)
+
 
 class Unpacked:
     """A source that is unpacked as it is read, whichever of gzip, xz, bzip2 and zstd it is; others pass as they are."""
@@ -78,6 +80,10 @@ class Unpacked:
         self._source = source
         self.size_bytes: int | None = None
         self.is_replayable = source.is_replayable
+
+    def part(self, start: int, stop: int) -> Source | None:  # noqa: ARG002  # where which byte is, is unknown
+        """Return nothing: it is read from its start only."""
+        return None
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the unpacked data.
@@ -88,7 +94,7 @@ class Unpacked:
         unpacker: Any = None
         make: Callable[[], Any] | None = None
         is_first = True
-        async with aclosing(self._source.pieces()) as pieces:
+        async with aclosing(_with_whole_magic(self._source.pieces())) as pieces:
             async for piece in pieces:
                 if is_first:
                     make = next((make for magic, make in _UNPACKERS if piece.startswith(magic)), None)
@@ -105,6 +111,22 @@ class Unpacked:
                     left = unpacker.unused_data if unpacker.eof else b""
         if unpacker is not None and not unpacker.eof:
             raise TransferError("the compressed source ends in the middle")
+
+
+async def _with_whole_magic(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Give pieces on, the first one long enough to tell what they are."""
+    begun: bytes | None = b""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if begun is None:
+                yield piece
+            elif len(begun + piece) >= _LONGEST_MAGIC:
+                yield begun + piece
+                begun = None
+            else:
+                begun += piece
+    if begun:
+        yield begun
 
 
 def _unpacked(unpacker: Any, data: bytes) -> bytes:

@@ -66,8 +66,12 @@ class DataStream:
         self.result: Download | None = None
         self._pieces = pieces
         self._check = check
+        self._has_begun = False
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        if self._has_begun:
+            raise RuntimeError("the data of a stream pass once; open it again")
+        self._has_begun = True
         hashing: asyncio.Future[Any] | None = None
         try:
             async with aclosing(batches(self._pieces)) as source:
@@ -111,7 +115,7 @@ class Downloader:
         """
         limit = seconds("timeout", timeout)
         is_path = isinstance(destination, str | os.PathLike)
-        if not is_path and not hasattr(destination, "write"):
+        if not is_path and (not hasattr(destination, "write") or hasattr(destination, "drain")):
             raise TypeError(f"destination is a path or a file, not {type(destination).__name__}")
         if not is_path and resume:
             raise ValueError("resume needs a path: an open file does not tell what it has")
@@ -143,17 +147,8 @@ class Downloader:
 
     async def _to_file(self, file: Writable | AsyncWritable) -> Download:
         """Write them to an open file, from where it stands. Should they turn out damaged, they are there already."""
-
-        async def write_async(batch: Batch) -> None:
-            for piece in batch:
-                await file.write(piece)
-
-        def write(batch: Batch) -> None:
-            for piece in batch:
-                file.write(piece)
-
-        is_async = inspect.iscoroutinefunction(file.write)
-        return await self._pour(await self.find(), one_by_one(write_async) if is_async else in_thread(write), None)
+        write = one_by_one(partial(_write_async, file)) if inspect.iscoroutinefunction(file.write) else None
+        return await self._pour(await self.find(), write or in_thread(partial(_write, file)), None)
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[DataStream]:
@@ -200,8 +195,10 @@ class Downloader:
             source = pieces_of_parts(group, partial(_reader, self.session, remote), start, total, self.parts)
             async with aclosing(source):
                 async for piece in source:
+                    start += len(piece)
                     yield piece
-            return
+            if start == total:
+                return
         reader = Reader(self.session, remote, start=start)
         async with aclosing(reader.pieces()) as pieces:
             async for piece in pieces:
@@ -227,3 +224,30 @@ class Downloader:
 
 def _reader(session: Session, remote: Remote, start: int, stop: int) -> Reader:
     return Reader(session, remote, start=start, stop=stop)
+
+
+async def _write_async(file: Any, batch: Batch) -> None:
+    for piece in batch:
+        left = piece
+        while left:
+            left = left[_taken(await file.write(left), left) :]
+
+
+def _write(file: Any, batch: Batch) -> None:
+    for piece in batch:
+        left = piece
+        while left:
+            left = left[_taken(file.write(left), left) :]
+
+
+def _taken(answer: Any, given: bytes) -> int:
+    """Return how many bytes a file has taken, by what its `write` returned: many return nothing, and take all."""
+    if answer is None:
+        return len(given)
+    if inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise TypeError("the file's write returns an awaitable: make it an async function")
+    if not isinstance(answer, int) or not 0 < answer <= len(given):
+        raise OSError(f"the file's write took {answer!r} of {len(given)} bytes")
+    return answer

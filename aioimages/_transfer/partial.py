@@ -18,6 +18,8 @@ except ImportError:  # Windows: then no program can tell whether another one is 
 
 __all__ = ["PartialFile"]
 
+# What only some systems have.
+_FLAGS: Final = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_BINARY"))
 _SYNC_BYTES: Final = 16 * 2**20
 
 
@@ -97,15 +99,16 @@ class PartialFile:
         """Put it in its place, once it is on the disk."""
         self._end_syncing()
         os.fsync(self._file)
+        if fcntl is None:
+            # There an open file cannot be renamed; elsewhere it is locked until it has been.
+            self._close()
         self._path.replace(self._target)
         self._close()
         _sync_folder(self._target.parent)
 
     def give_up(self) -> None:
         """Close it if it is not in its place: it is left for a later download to go on with, or removed."""
-        if self._descriptor is None:
-            return
-        if not self._resume:
+        if self._descriptor is not None and not self._resume:
             self._path.unlink(missing_ok=True)
         self._close()
 
@@ -121,13 +124,15 @@ class PartialFile:
             self._syncing.result()
 
     def _close(self) -> None:
-        descriptor, self._descriptor = self._file, None
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
         self._syncer.shutdown()
         os.close(descriptor)
 
 
 def _open(path: Path, more: int = 0) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | more, 0o666)
+    return os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS | more, 0o666)
 
 
 def _lock(descriptor: int) -> bool:

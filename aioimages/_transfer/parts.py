@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from aioimages._transfer.reader import Reader
+from aioimages._transfer.reader import NoPartsError, Reader
 
 __all__ = ["pieces_of_parts"]
 
@@ -26,7 +26,7 @@ async def pieces_of_parts(
     total: int,
     parts: int,
 ) -> AsyncGenerator[bytes, None]:
-    """Iterate over data in order, which so many readers fetch at the same time.
+    """Iterate over data in order, which so many readers fetch at the same time, as long as there are parts to be had.
 
     Args:
         group: Where they do it.
@@ -35,31 +35,36 @@ async def pieces_of_parts(
         total: Where to end.
         parts: How many at a time.
     """
-    waiting: deque[MemoryObjectReceiveStream[bytes]] = deque()
+    waiting: deque[tuple[int, MemoryObjectReceiveStream[bytes]]] = deque()
 
     def begin(first: int) -> None:
         # Without a bound: it holds one part at the most.
         send, receive = anyio.create_memory_object_stream[bytes](math.inf)
-        waiting.append(receive)
-        group.start_soon(_fetch, reader_of(first, min(first + _PART_BYTES, total)), send)
+        stop = min(first + _PART_BYTES, total)
+        waiting.append((stop - first, receive))
+        group.start_soon(_fetch, reader_of(first, stop), send)
 
     upcoming = iter(range(start, total, _PART_BYTES))
     for first in islice(upcoming, parts):
         begin(first)
     try:
         while waiting:
-            with waiting.popleft() as part:
+            left, part = waiting.popleft()
+            with part:
                 async for piece in part:
+                    left -= len(piece)
                     yield piece
+            if left:
+                return
             for first in islice(upcoming, 1):
                 begin(first)
     finally:
-        for part in waiting:
+        for _, part in waiting:
             part.close()
 
 
 async def _fetch(reader: Reader, into: MemoryObjectSendStream[bytes]) -> None:
-    # Nobody may want to have it any more.
-    with into, suppress(anyio.BrokenResourceError):
+    # Nobody may want to have it any more, or the store gives no parts any more.
+    with into, suppress(anyio.BrokenResourceError, NoPartsError):
         async for piece in reader.pieces():
             await into.send(piece)

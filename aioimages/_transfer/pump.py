@@ -1,9 +1,9 @@
 """Pieces from one source to several takers, each at its own pace but none far ahead: that keeps memory flat."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
-from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -39,29 +39,40 @@ def one_by_one(function: Callable[[Batch], Awaitable[Any]]) -> Taker:
 
 
 def in_thread(function: Callable[[Batch], Any]) -> Taker:
-    """Return a taker that calls a function for each batch, all in one worker thread: the next one waits there."""
+    """Return a taker that calls a function for each batch, one after the other, in a worker thread.
 
-    async def take(channel: MemoryObjectReceiveStream[Batch]) -> None:
-        loop = asyncio.get_running_loop()
-        places = anyio.Semaphore(_BATCHES_IN_A_THREAD)
-        batches: SimpleQueue[Batch | None] = SimpleQueue()
+    The thread goes on while a batch is waiting, and is given back when there is none: however slow the source is, it
+    keeps no thread from others.
+    """
+    return _InThread(function).take
 
-        def work() -> None:
-            while (batch := batches.get()) is not None:
-                function(batch)
-                loop.call_soon_threadsafe(places.release)
 
+class _InThread:
+    def __init__(self, function: Callable[[Batch], Any]) -> None:
+        self._function = function
+        self._places = anyio.Semaphore(_BATCHES_IN_A_THREAD)
+        self._batches: deque[Batch] = deque()
+        self._is_working = False
+
+    async def take(self, channel: MemoryObjectReceiveStream[Batch]) -> None:
         with channel:
             async with task_group() as group:
-                group.start_soon(anyio.to_thread.run_sync, work)
-                try:
-                    async for batch in channel:
-                        await places.acquire()
-                        batches.put(batch)
-                finally:
-                    batches.put(None)
+                async for batch in channel:
+                    await self._places.acquire()
+                    self._batches.append(batch)
+                    if not self._is_working:
+                        self._is_working = True
+                        group.start_soon(self._work, asyncio.get_running_loop())
 
-    return take
+    async def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._batches:
+            await anyio.to_thread.run_sync(self._work_in_thread, loop)
+        self._is_working = False
+
+    def _work_in_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._batches:
+            self._function(self._batches.popleft())
+            loop.call_soon_threadsafe(self._places.release)
 
 
 async def to_its_end(function: Callable[[], T]) -> T:

@@ -4,14 +4,16 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
+from aioimages._call import Call
 from aioimages._errors import (
     AioImagesError,
     BadRequestError,
     ChecksumMismatchError,
+    ConnectError,
     ForbiddenError,
     GoneError,
     NoImageDataError,
@@ -27,10 +29,16 @@ from aioimages._http import Stream
 from aioimages._session import Session
 from aioimages._transfer.remote import Remote
 
-__all__ = ["Reader"]
+__all__ = ["NoPartsError", "Reader"]
 
-_CUTS_WITHOUT_A_BYTE: Final = 10
+# So many connections in a row that bring nothing worth the name end it.
+_CUTS: Final = 10
+_WORTH_BYTES: Final = 2**16
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class NoPartsError(Exception):
+    """A store that was thought to give parts does not; it stays in here."""
 
 
 class Reader:
@@ -69,11 +77,12 @@ class Reader:
             TransferInterruptedError: The connection broke, again and again.
             ChecksumMismatchError: They end before they should, though the connection did not break.
             SourceChangedError: They were deleted, or are withheld, meanwhile.
+            NoPartsError: A part was asked for, and the store gives none.
             ProtocolError: There are more of them than there should be.
         """
         cuts, retry = 0, self._session.retry
-        problem: AioImagesError | None = None
-        while cuts < _CUTS_WITHOUT_A_BYTE:
+        limit = _CUTS if retry.attempts > 1 else 1
+        while True:
             before, pause = self._place, 0.0
             try:
                 async with aclosing(self._one_connection()) as pieces:
@@ -81,17 +90,23 @@ class Reader:
                         yield piece
                 if self._place == self._end:
                     return
-                problem = TransferInterruptedError("the data ended early")
+                problem: AioImagesError = TransferInterruptedError("the data ended early")
             except AioImagesError as error:
                 asked = pause_after(error)
                 if asked is None or asked > retry.retry_after_limit:
                     raise
                 problem, pause = error, asked
             self._has_begun = True
-            cuts = 0 if self._place > before else cuts + 1
+            # Where the data begin anew with each connection, none of them is for free.
+            is_worth_it = self._has_ranges and self._place - before >= _WORTH_BYTES
+            cuts = 0 if is_worth_it else cuts + 1
+            if cuts >= limit:
+                break
             await anyio.sleep(max(pause, retry.delay(cuts + 1)))
+        if isinstance(problem, StatusError | ConnectError):
+            raise problem
         raise TransferInterruptedError(
-            f"the connection broke {cuts} times without a byte, after {self._place} of {self.total} bytes: {problem}"
+            f"the connection broke {cuts} times in a row, after {self._place} of {self.total} bytes: {problem}"
         ) from problem
 
     @property
@@ -122,18 +137,25 @@ class Reader:
             )
 
     async def _connect(self) -> Stream:
-        call = self._remote.part(self._place if self._has_ranges else 0, self._stop)
         try:
-            return await self._session.open(call)
+            return await self._session.open(self._call())
         except StatusError as error:
             refused = isinstance(error, BadRequestError) or error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-            if "Range" in call.headers and refused:
-                self._has_ranges = False
-            elif self._has_begun and isinstance(error, ForbiddenError | GoneError | NotFoundError):
+            gone = isinstance(error, ForbiddenError | GoneError | NotFoundError)
+            if self._has_begun and (gone or error.status == HTTPStatus.PRECONDITION_FAILED):
                 raise SourceChangedError(f"{self._remote.name} changed while it was read: {error}") from error
-            else:
+            if not (refused and "Range" in self._call().headers):
                 raise
-        return await self._connect()
+        self._give_up_ranges()
+        return await self._session.open(self._call())
+
+    def _call(self) -> Call[Any]:
+        return self._remote.part(self._place if self._has_ranges else 0, self._stop)
+
+    def _give_up_ranges(self) -> None:
+        self._has_ranges = False
+        if self._stop is not None:
+            raise NoPartsError
 
     async def _find_place(self, stream: Stream) -> int:
         """Return how many bytes of an answer come before the place."""
@@ -144,8 +166,10 @@ class Reader:
             if said and int(said[1]) == self._place and (self.total is None or said[3] in {"*", str(self.total)}):
                 self.total = int(said[3]) if self.total is None and said[3] != "*" else self.total
                 return 0
-            self._has_ranges = False
+            self._give_up_ranges()
             raise TransportError("another part of the data came than was asked for")
+        if self._stop is not None:
+            self._give_up_ranges()
         self.content_md5 = stream.headers.get("content-md5")
         length = stream.headers.get("content-length", "")
         if self.total is None and length.isdecimal():

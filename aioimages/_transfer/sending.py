@@ -67,7 +67,6 @@ class Sender:
         """
         self.tries += 1
         self._begin_anew(self.digest.algorithm)
-        meter = Meter(self.progress, self.phase, self.key, self.source.size_bytes)
         give, take = anyio.create_memory_object_stream[Batch](1)
         opened = anyio.Event()
         results: list[T] = []
@@ -80,7 +79,6 @@ class Sender:
                     self.sent_bytes += len(piece)
                     # Whoever sends a known number of bytes asks for no more.
                     self.is_whole = self.sent_bytes == self.source.size_bytes
-                    meter.reach(self.sent_bytes)
                     yield piece
             self.is_whole = True
 
@@ -96,7 +94,6 @@ class Sender:
         finally:
             give.close()
             take.close()
-            meter.end()
         self._refusals = self._refusals + 1 if isinstance(problem, UnauthorizedError) else 0
         if problem is not None:
             raise problem
@@ -137,7 +134,16 @@ class Sender:
         """
         await opened.wait()
         self.is_begun = True
-        await pump(self._batches(), in_thread(self.digest.update), one_by_one(give.send))
+        meter = Meter(self.progress, self.phase, self.key, self.source.size_bytes)
+
+        async def give_and_tell(batch: Batch) -> None:
+            await give.send(batch)
+            meter.advance(sum(map(len, batch)))
+
+        try:
+            await pump(self._batches(), in_thread(self.digest.update), one_by_one(give_and_tell))
+        finally:
+            meter.end()
         give.close()
 
     async def _batches(self) -> AsyncGenerator[Batch, None]:

@@ -2,14 +2,15 @@
 
 import inspect
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+import stat
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import anyio
 import anyio.to_thread
 
-from aioimages._errors import SourceChangedError
+from aioimages._errors import SourceChangedError, UnreplayableBodyError
 from aioimages._transfer.pump import PIECE_BYTES
 
 __all__ = ["ReadableFile", "Source", "UploadSource", "source_of"]
@@ -49,6 +50,9 @@ class Source(Protocol):
         """Iterate over the data from the start."""
         ...
 
+    def part(self, start: int, stop: int) -> "Source | None":
+        """Return some of the data, to be read beside others, or `None` where that cannot be done."""
+
 
 class _Bytes:
     is_replayable = True
@@ -61,21 +65,32 @@ class _Bytes:
         for start in range(0, len(self._data), PIECE_BYTES):
             yield bytes(self._data[start : start + PIECE_BYTES])
 
+    def part(self, start: int, stop: int) -> "Source | None":
+        return _Bytes(self._data[start:stop])
+
 
 class _Path:
     is_replayable = True
 
-    def __init__(self, path: Path, seen: os.stat_result) -> None:
+    def __init__(self, path: Path, seen: os.stat_result, start: int, stop: int) -> None:
         self._path = path
-        self._seen = _marks(seen)
-        self.size_bytes: int | None = seen.st_size
+        self._seen = seen
+        self._start = start
+        self._stop = stop
+        self.size_bytes: int | None = stop - start
+
+    def part(self, start: int, stop: int) -> "Source | None":
+        return _Path(self._path, self._seen, start, stop)
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         file = await anyio.to_thread.run_sync(self._path.open, "rb", 0)
         try:
-            while piece := await anyio.to_thread.run_sync(file.read, PIECE_BYTES):
+            await anyio.to_thread.run_sync(file.seek, self._start)
+            left = self._stop - self._start
+            while left and (piece := await anyio.to_thread.run_sync(file.read, min(PIECE_BYTES, left))):
+                left -= len(piece)
                 yield piece
-            if _marks(os.fstat(file.fileno())) != self._seen:
+            if _marks(os.fstat(file.fileno())) != _marks(self._seen):
                 raise SourceChangedError(f"{self._path} changed while it was being uploaded")
         finally:
             file.close()
@@ -91,14 +106,47 @@ class _File:
     def __init__(self, file: Any, start: int | None, size_bytes: int | None) -> None:
         self._file = file
         self._start = start
+        self._turn = anyio.Lock()
         self.size_bytes = size_bytes
         self.is_replayable = start is not None
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         if self._start is not None:
             await _ask(self._file.seek, self._start)
-        while piece := await _ask(self._file.read, PIECE_BYTES):
-            yield _bytes_of(piece, "the file")
+        while piece := _bytes_of(await _ask(self._file.read, PIECE_BYTES), "the file"):
+            yield piece
+
+    def part(self, start: int, stop: int) -> "Source | None":
+        return (
+            None if self._start is None else _FilePart(self._file, self._turn, self._start + start, self._start + stop)
+        )
+
+
+class _FilePart:
+    """Some bytes of an open file, whose other parts are read in between."""
+
+    is_replayable = True
+
+    def __init__(self, file: Any, turn: anyio.Lock, start: int, stop: int) -> None:
+        self._file = file
+        self._turn = turn
+        self._start = start
+        self._stop = stop
+        self.size_bytes: int | None = stop - start
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        place = self._start
+        while place < self._stop:
+            async with self._turn:
+                await _ask(self._file.seek, place)
+                piece = _bytes_of(await _ask(self._file.read, min(PIECE_BYTES, self._stop - place)), "the file")
+            if not piece:
+                return
+            place += len(piece)
+            yield piece
+
+    def part(self, start: int, stop: int) -> "Source | None":
+        return _FilePart(self._file, self._turn, self._start + start, self._start + stop)
 
 
 class _Iterable:
@@ -113,19 +161,30 @@ class _Iterable:
             if _bytes_of(piece, "the async iterable"):
                 yield piece
 
+    def part(self, start: int, stop: int) -> "Source | None":  # noqa: ARG002  # it goes forward only
+        return None
+
 
 class _Factory:
     is_replayable = True
 
     def __init__(self, make: Callable[[], AsyncIterable[bytes]], size_bytes: int | None) -> None:
         self._make = make
+        self._last: AsyncIterator[bytes] | None = None
         self.size_bytes = size_bytes
 
     def pieces(self) -> AsyncGenerator[bytes, None]:
         made = self._make()
         if not isinstance(made, AsyncIterable):
             raise TypeError(f"the source's function returns an async iterable of bytes, not {type(made).__name__}")
-        return _Iterable(made, None).pieces()
+        iterator = aiter(made)
+        if iterator is self._last:
+            raise UnreplayableBodyError("the source's function returned what has been read before, not a new iterable")
+        self._last = iterator
+        return _Iterable(iterator, None).pieces()
+
+    def part(self, start: int, stop: int) -> "Source | None":  # noqa: ARG002  # it goes forward only
+        return None
 
 
 def _bytes_of(piece: Any, giver: str) -> bytes:
@@ -135,10 +194,12 @@ def _bytes_of(piece: Any, giver: str) -> bytes:
 
 
 async def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function of a file, which blocks or is async."""
+    """Call a function of a file, which blocks or is async; a pipe may block for ever, and is left alone then."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
-    answer = await anyio.to_thread.run_sync(function, *arguments)
+    answer = await anyio.to_thread.run_sync(
+        function, *arguments, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+    )
     return await answer if isinstance(answer, Awaitable) else answer
 
 
@@ -168,7 +229,7 @@ async def _recognized(given: Any, size_bytes: int | None) -> Source:
     if isinstance(given, str | os.PathLike):
         path = Path(given)
         seen = await anyio.to_thread.run_sync(_looked_at, path)
-        return _Path(path, seen)
+        return _Path(path, seen, 0, await anyio.to_thread.run_sync(_size_of, path))
     if hasattr(given, "read"):
         start, rest = await _place_of(given)
         return _File(given, start, size_bytes if rest is None else rest)
@@ -188,8 +249,17 @@ def _kind(given: object) -> str:
 
 
 def _looked_at(path: Path) -> os.stat_result:
+    seen = path.stat()
+    if stat.S_ISFIFO(seen.st_mode) or stat.S_ISCHR(seen.st_mode) or stat.S_ISSOCK(seen.st_mode):
+        raise ValueError(f"{path} is no file with a size; open it, and give the open file")
     with path.open("rb") as file:
         return os.fstat(file.fileno())
+
+
+def _size_of(path: Path) -> int:
+    """Return how many bytes a file has; what a device has, its status does not tell."""
+    with path.open("rb") as file:
+        return file.seek(0, os.SEEK_END)
 
 
 _END: Final = os.SEEK_END

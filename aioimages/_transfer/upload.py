@@ -116,7 +116,8 @@ class Uploader:
                 return await self._arrived(image, error)
             self._sender.refuse_to_repeat(error, "the image is still queued, and ")
             raise
-        return await self._arrived(await self._look(), None)
+        # It has arrived, so whatever happens now is no reason to send it again.
+        return await self._arrived(await self._settled(None), None)
 
     def _warn_of_another_format(self, first: bytes) -> None:
         found = disk_format_of(first)
@@ -130,8 +131,8 @@ class Uploader:
     async def _look(self) -> Image:
         return await self._session.run(images.get(self._image_id))
 
-    async def _settled(self, problem: AioImagesError) -> Image:
-        """Return the image when the service has seen that the connection is gone."""
+    async def _settled(self, problem: AioImagesError | None) -> Image:
+        """Return the image when the service has seen that the data, or the connection, are at an end."""
         start = anyio.current_time()
         poller = _SETTLING.polling(
             lambda image: image.status != "saving",
@@ -145,16 +146,16 @@ class Uploader:
             if not is_passing(error):
                 raise
             raise AmbiguousOutcomeError(
-                f"the {self._phase} of image {self._image_id} may or may not have arrived: {problem}"
-            ) from problem
+                f"the {self._phase} of image {self._image_id} may or may not have arrived: {problem or error}"
+            ) from problem or error
         if image.status == "saving":
-            raise TransferInterruptedError(f"image {self._image_id} is still saving what broke off: {problem}")
+            raise TransferInterruptedError(f"image {self._image_id} is still saving after {_SETTLING_SECONDS:g} s")
         return image
 
     async def _arrived(self, image: Image, problem: AioImagesError | None) -> Image:
         """Return the image if it has what was sent; otherwise raise."""
         if self._phase == "stage":
-            if image.status == "uploading" and problem is None:
+            if image.status == "uploading" and problem is None and self._sender.is_whole:
                 return image
             raise AmbiguousOutcomeError(
                 f"image {image.id} is {image.status}: what was staged may or may not be whole", candidates=(image,)
@@ -164,23 +165,34 @@ class Uploader:
         if not self._sender.is_whole and self._sender.tries > 1 and self._sender.source.is_replayable:
             # It has what an earlier try has sent.
             await self._sender.read_again(self._sender.digest.algorithm)
-        if not self._sender.is_whole or image.size != self._sender.sent_bytes:
-            raise ChecksumMismatchError(
-                f"image {image.id} has {image.size} bytes of data, and {self._sender.sent_bytes} were sent"
-                + ("" if self._sender.is_whole else " before it broke off"),
-                expected=str(self._sender.source.size_bytes or self._sender.sent_bytes),
-                actual=str(image.size),
-            )
-        await self._compare(image)
+        await self.compare(image)
         return image
 
-    async def _compare(self, image: Image) -> None:
-        if image.os_hash_algo != self._sender.digest.algorithm:
-            if not (image.os_hash_algo and known(image.os_hash_algo) and self._sender.source.is_replayable):
-                _log.warning("image %s is hashed with %s: only its size was compared", image.id, image.os_hash_algo)
+    async def compare(self, image: Image) -> None:
+        """See that an image has what was sent.
+
+        Raises:
+            ChecksumMismatchError: It has not.
+        """
+        sender = self._sender
+        if not sender.is_whole or image.size != sender.sent_bytes:
+            raise ChecksumMismatchError(
+                f"image {image.id} has {image.size} bytes of data, and {sender.sent_bytes} were sent"
+                + ("" if sender.is_whole else " before it broke off"),
+                expected=str(sender.source.size_bytes or sender.sent_bytes),
+                actual=str(image.size),
+            )
+        expected = _told_by(image)
+        if expected is None or expected.algorithm != sender.digest.algorithm:
+            if expected is None or not sender.source.is_replayable:
+                algorithm = image.os_hash_algo or "nothing that this Python has"
+                _log.warning("image %s is hashed with %s: only its size was compared", image.id, algorithm)
                 return
-            await self._sender.read_again(image.os_hash_algo)
-        self._sender.digest.check(
-            Expected(self._sender.digest.algorithm, image.os_hash_value or ""),
-            f"image {image.id} has other data than were sent",
-        )
+            await sender.read_again(expected.algorithm)
+        sender.digest.check(expected, f"image {image.id} has other data than were sent")
+
+
+def _told_by(image: Image) -> Expected | None:
+    if image.os_hash_algo and image.os_hash_value and known(image.os_hash_algo):
+        return Expected(image.os_hash_algo, image.os_hash_value)
+    return Expected("md5", image.checksum) if image.checksum else None

@@ -249,6 +249,6 @@ def test_connect(home: Path) -> None:
     """`connect` makes a client of a cloud's name, and takes options that count more."""
     write(home / "clouds.yaml", mine={"auth": AUTH, "region_name": "R1"})
     assert isinstance(connect("mine"), Client)
-    assert connect("mine", region="R2").images._session._region == "R2"
+    assert connect("mine", region="R2").images._session._endpoint._region == "R2"
     with pytest.raises(TypeError, match="colour"):
         connect("mine", colour="red")
