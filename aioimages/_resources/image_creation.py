@@ -8,6 +8,7 @@ from typing import Final
 import anyio
 
 from aioimages._calls import images
+from aioimages._calls.data import start_import
 from aioimages._calls.stores import import_methods
 from aioimages._calls.tasks import create as create_task
 from aioimages._calls.tasks import import_input
@@ -17,7 +18,7 @@ from aioimages._groups import task_group
 from aioimages._models import Image
 from aioimages._policy import UNSET, Unset
 from aioimages._progress import Progress
-from aioimages._resources.image_data import ImageData
+from aioimages._resources.image_data import ImageData, given_source
 from aioimages._session import Session
 from aioimages._transfer.source import UploadSource
 from aioimages._waiting import Waiter
@@ -103,13 +104,14 @@ class ImageCreation(ImageData):
         call = images.create(self._session.dialect, attributes, properties, new_id=new_id)
         if data is None:
             return await self._session.run(call)
+        source = await given_source(data, size_bytes, decompress=decompress)
         # An image of an id that somebody else chose is ours only once we are told so.
-        image = None if id is None else await self._session.run(call)
+        if id is not None:
+            await self._session.run(call)
         async with self._kept_if_well(id or new_id, keep_failed=keep_failed):
-            image = image or await self._session.run(call)
-            return await self.upload(
-                image.id, data, size_bytes=size_bytes, store=store, decompress=decompress, progress=progress
-            )
+            if id is None:
+                await self._session.run(call)
+            return await self._upload(id or new_id, source, store=store, progress=progress)
 
     async def import_from(
         self,
@@ -158,29 +160,35 @@ class ImageCreation(ImageData):
             return await self._import_object(source, name, [option for option, value in given.items() if value], limit)
         if disk_format is None:
             raise ValueError("disk_format is needed: nobody can tell it from the data for sure")
-        is_url = isinstance(source, str) and source.startswith(("http://", "https://"))
-        if is_url:
-            await self._has_method("web-download")
-        image = await self.create(
-            name=name,
-            disk_format=disk_format,
-            container_format=container_format,
-            visibility=visibility,
-            tags=tags,
-            properties=properties,
+        url = source if isinstance(source, str) and source.lower().startswith(("http://", "https://")) else None
+        image_id = str(uuid.uuid4())
+        begin = start_import(
+            self._session.dialect,
+            image_id,
+            "glance-direct" if url is None else "web-download",
+            {"uri": url},
+            stores=stores,
+            all_stores=all_stores,
+            all_stores_must_succeed=None,
         )
-        async with self._kept_if_well(image.id, keep_failed=keep_failed):
-            if not is_url and stores is None and not all_stores:
-                return await self.upload(image.id, source, progress=progress)
-            staged = None if is_url else await self._staged(image.id, source, progress)
-            await self.start_import(
-                image.id,
-                "web-download" if is_url else "glance-direct",
-                uri=str(source) if is_url else None,
-                stores=stores,
-                all_stores=all_stores,
+        data = None if url else await given_source(source, None, decompress=False)
+        if url is not None:
+            await self._has_method("web-download")
+        async with self._kept_if_well(image_id, keep_failed=keep_failed):
+            await self.create(
+                id=image_id,
+                name=name,
+                disk_format=disk_format,
+                container_format=container_format,
+                visibility=visibility,
+                tags=tags,
+                properties=properties,
             )
-            image = await self._waiter.image(image.id, "active", limit, progress)
+            if data is not None and stores is None and not all_stores:
+                return await self._upload(image_id, data, store=None, progress=progress)
+            staged, _ = (None, None) if data is None else await self._stage(image_id, data, progress)
+            await self._session.run(begin)
+            image = await self._waiter.image(image_id, "active", limit, progress)
             if staged is not None:
                 await staged.compare(image)
             return image

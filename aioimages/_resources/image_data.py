@@ -5,8 +5,6 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, overload
 
-import attrs
-
 from aioimages._call import Call
 from aioimages._calls import data as calls
 from aioimages._calls import stores
@@ -24,21 +22,14 @@ from aioimages._transfer.remote import Remote
 from aioimages._transfer.source import Source, UploadSource, source_of
 from aioimages._transfer.upload import Uploader
 
-__all__ = ["ImageData"]
+__all__ = ["ImageData", "given_source"]
 
 
-@attrs.frozen
-class _Given:
-    """What is to be uploaded, as the caller said it."""
-
-    data: UploadSource
-    size_bytes: int | None
-    decompress: bool
-
-    async def source(self) -> Source:
-        size_bytes = None if self.size_bytes is None else count("size_bytes", self.size_bytes, least=1)
-        source = await source_of(self.data, size_bytes)
-        return Unpacked(source) if self.decompress else source
+async def given_source(data: UploadSource, size_bytes: int | None, *, decompress: bool) -> Source:
+    """Return what is to be uploaded as a source, once it is known to be one."""
+    known_size = None if size_bytes is None else count("size_bytes", size_bytes, least=1)
+    source = await source_of(data, known_size)
+    return Unpacked(source) if decompress else source
 
 
 class ImageData:
@@ -79,9 +70,13 @@ class ImageData:
             AmbiguousOutcomeError: The upload broke off, and the service does not tell what became of it.
             QuotaExceededError: There is no room for them.
         """
+        self._check(image_id, store)
+        given = await given_source(source, size_bytes, decompress=decompress)
+        return await self._upload(image_id, given, store=store, progress=progress)
+
+    async def _upload(self, image_id: str, source: Source, *, store: str | None, progress: Progress | None) -> Image:
         call = partial(calls.upload, self._session.dialect, image_id, store=store)
-        given = _Given(source, size_bytes, decompress)
-        _, image = await self._send(call, image_id, "upload", given, progress)
+        _, image = await self._send(call, image_id, "upload", source, progress)
         return image
 
     async def stage(
@@ -97,33 +92,32 @@ class ImageData:
 
         The arguments and errors are those of `upload`. What arrived can only be checked once it was imported.
         """
-        call = partial(calls.stage, self._session.dialect, image_id)
-        _, image = await self._send(call, image_id, "stage", _Given(source, size_bytes, decompress), progress)
+        self._check(image_id, None)
+        given = await given_source(source, size_bytes, decompress=decompress)
+        _, image = await self._stage(image_id, given, progress)
         return image
 
-    async def _staged(self, image_id: str, source: UploadSource, progress: Progress | None) -> Uploader:
-        """Leave data with the service, and return what can compare them once they were imported."""
+    async def _stage(self, image_id: str, source: Source, progress: Progress | None) -> tuple[Uploader, Image]:
+        """Leave data with the service; what is returned first can compare them once they were imported."""
         call = partial(calls.stage, self._session.dialect, image_id)
-        uploader, _ = await self._send(call, image_id, "stage", _Given(source, None, decompress=False), progress)
-        return uploader
+        return await self._send(call, image_id, "stage", source, progress)
+
+    def _check(self, image_id: str, store: str | None) -> None:
+        supported(self._session.dialect, Operation.DATA)
+        image_path(image_id)
+        if store is not None:
+            stores.store_name(store)
 
     async def _send(
         self,
         call: Callable[..., Call[None]],
         image_id: str,
         phase: str,
-        given: "_Given",
+        source: Source,
         progress: Progress | None,
     ) -> tuple[Uploader, Image]:
-        supported(self._session.dialect, Operation.DATA)
-        image_path(image_id)
         uploader = Uploader(
-            self._session,
-            image_id,
-            await given.source(),
-            call=lambda body: call(body=body),
-            phase=phase,
-            progress=progress,
+            self._session, image_id, source, call=lambda body: call(body=body), phase=phase, progress=progress
         )
         with self._session.lifetime.span():
             return uploader, await uploader.run()

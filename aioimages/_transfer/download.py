@@ -12,11 +12,9 @@ from typing import Any, Final, Protocol
 import anyio
 import anyio.to_thread
 import attrs
-from anyio.abc import TaskGroup
 
 from aioimages._errors import BadRequestError, ChecksumMismatchError, StatusError, TransportTimeoutError
 from aioimages._exchange import pause_after
-from aioimages._groups import task_group
 from aioimages._http import Stream
 from aioimages._models import Download
 from aioimages._policy import count, seconds
@@ -64,18 +62,22 @@ class DataStream:
         self.key = remote.key
         self.size_bytes = remote.size
         self.result: Download | None = None
-        self._pieces = pieces
         self._check = check
-        self._has_begun = False
+        # One for all who iterate, so that each goes on where the one before stopped.
+        self._iterator = self._checked(pieces)
 
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        if self._has_begun:
-            raise RuntimeError("the data of a stream pass once; open it again")
-        self._has_begun = True
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._iterator
+
+    async def close(self) -> None:
+        """Fetch no more."""
+        await self._iterator.aclose()
+
+    async def _checked(self, source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         hashing: asyncio.Future[Any] | None = None
         try:
-            async with aclosing(batches(self._pieces)) as source:
-                async for batch in source:
+            async with aclosing(batches(source)) as gathered:
+                async for batch in gathered:
                     if hashing is not None:
                         await hashing
                     hashing = asyncio.ensure_future(anyio.to_thread.run_sync(self._check.take, batch))
@@ -155,9 +157,11 @@ class Downloader:
         """Give them to the block, piece by piece."""
         remote = await self.find()
         check = Check(remote)
-        async with task_group() as group, aclosing(self._pieces(group, remote, check)) as pieces:
-            yield DataStream(remote, pieces, check)
-            group.cancel_scope.cancel()
+        stream = DataStream(remote, self._pieces(remote, check), check)
+        try:
+            yield stream
+        finally:
+            await stream.close()
 
     async def _pour(self, remote: Remote, write: Taker, there: PartialFile | None) -> Download:
         check = Check(remote)
@@ -170,8 +174,8 @@ class Downloader:
             meter.advance(sum(map(len, batch)))
 
         try:
-            async with task_group() as group, aclosing(self._pieces(group, remote, check)) as pieces:
-                await pump(batches(pieces), in_thread(check.take), write, one_by_one(count))
+            pieces = self._pieces(remote, check)
+            await pump(batches(pieces), in_thread(check.take), write, one_by_one(count))
             return check.result()
         finally:
             meter.end()
@@ -181,18 +185,20 @@ class Downloader:
             await to_its_end(there.clear)
             return
         meter = Meter(self.progress, "check", remote.key, there.size_bytes)
-        while piece := await to_its_end(there.read):
-            await anyio.to_thread.run_sync(check.take, [piece])
-            meter.reach(check.size_bytes)
-        meter.end()
+        try:
+            while piece := await to_its_end(there.read):
+                await anyio.to_thread.run_sync(check.take, [piece])
+                meter.reach(check.size_bytes)
+        finally:
+            meter.end()
         check.resumed_bytes = check.size_bytes
 
-    async def _pieces(self, group: TaskGroup, remote: Remote, check: Check) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, remote: Remote, check: Check) -> AsyncGenerator[bytes, None]:
         start, total = check.size_bytes, remote.size
         if total is not None and start == total > 0:
             return
         if self.parts > 1 and total is not None and await self._has_ranges(remote):
-            source = pieces_of_parts(group, partial(_reader, self.session, remote), start, total, self.parts)
+            source = pieces_of_parts(partial(_reader, self.session, remote), start, total, self.parts)
             async with aclosing(source):
                 async for piece in source:
                     start += len(piece)

@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import Final
 from urllib.parse import quote
 
+from aioimages._errors import TransferError
 from aioimages._transfer.pump import PIECE_BYTES, Batch
 
 try:
@@ -48,6 +49,7 @@ class PartialFile:
         # The disk is slower than memory: what was written goes there meanwhile, so that the end need not wait for it.
         self._syncer = ThreadPoolExecutor(1)
         self._syncing: Future[None] | None = None
+        self._whole_bytes = 0
         self._unsynced_bytes = 0
 
     def open(self) -> None:
@@ -68,7 +70,7 @@ class PartialFile:
             descriptor = _open(self._path, os.O_EXCL)
         self._descriptor = descriptor
         if self._resume:
-            self.size_bytes = os.fstat(descriptor).st_size
+            self.size_bytes = self._whole_bytes = os.fstat(descriptor).st_size
         else:
             self.clear()
 
@@ -80,7 +82,7 @@ class PartialFile:
         """Begin anew."""
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
-        self.size_bytes = 0
+        self.size_bytes = self._whole_bytes = 0
 
     def write(self, batch: Batch) -> None:
         """Add data."""
@@ -89,16 +91,24 @@ class PartialFile:
             while left:
                 left = left[os.write(self._file, left) :]
 
-        self._unsynced_bytes += sum(map(len, batch))
+        size = sum(map(len, batch))
+        self._whole_bytes += size
+        self._unsynced_bytes += size
         if self._unsynced_bytes >= _SYNC_BYTES and (self._syncing is None or self._syncing.done()):
             self._end_syncing()
             self._unsynced_bytes = 0
             self._syncing = self._syncer.submit(os.fsync, self._file)
 
     def publish(self) -> None:
-        """Put it in its place, once it is on the disk."""
+        """Put it in its place, once it is on the disk.
+
+        Raises:
+            TransferError: Somebody else has replaced or changed it.
+        """
         self._end_syncing()
         os.fsync(self._file)
+        if not _is_at(self._file, self._path) or os.fstat(self._file).st_size != self._whole_bytes:
+            raise TransferError(f"{self._path} was changed by somebody else; {self._target} is what it was")
         if fcntl is None:
             # There an open file cannot be renamed; elsewhere it is locked until it has been.
             self._close()

@@ -1,5 +1,6 @@
-"""Several parts of data at a time, handed on in order."""
+"""Several parts of some data at a time, handed on in order."""
 
+import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -8,7 +9,7 @@ from itertools import islice
 from typing import Final
 
 import anyio
-from anyio.abc import TaskGroup
+import attrs
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from aioimages._transfer.reader import NoPartsError, Reader
@@ -19,8 +20,29 @@ __all__ = ["pieces_of_parts"]
 _PART_BYTES: Final = 4 * 2**20
 
 
+@attrs.frozen
+class _Part:
+    """A part on its way. Its task is no task group's: whoever iterates may stop to do so in another task."""
+
+    size_bytes: int
+    pieces: MemoryObjectReceiveStream[bytes]
+    fetching: "asyncio.Future[None]"
+
+    @classmethod
+    def begin(cls, reader: Reader, size_bytes: int) -> "_Part":
+        # Without a bound: it holds one part at the most.
+        send, receive = anyio.create_memory_object_stream[bytes](math.inf)
+        return cls(size_bytes, receive, asyncio.ensure_future(_fetch(reader, send)))
+
+
+async def _fetch(reader: Reader, into: MemoryObjectSendStream[bytes]) -> None:
+    # The store may give no parts any more: then this one is shorter than it should be.
+    with into, suppress(NoPartsError):
+        async for piece in reader.pieces():
+            await into.send(piece)
+
+
 async def pieces_of_parts(
-    group: TaskGroup,
     reader_of: Callable[[int, int], Reader],
     start: int,
     total: int,
@@ -29,42 +51,41 @@ async def pieces_of_parts(
     """Iterate over data in order, which so many readers fetch at the same time, as long as there are parts to be had.
 
     Args:
-        group: Where they do it.
         reader_of: Makes the reader of a part, from its first byte to the one after its last.
         start: Where to begin.
         total: Where to end.
         parts: How many at a time.
     """
-    waiting: deque[tuple[int, MemoryObjectReceiveStream[bytes]]] = deque()
-
-    def begin(first: int) -> None:
-        # Without a bound: it holds one part at the most.
-        send, receive = anyio.create_memory_object_stream[bytes](math.inf)
-        stop = min(first + _PART_BYTES, total)
-        waiting.append((stop - first, receive))
-        group.start_soon(_fetch, reader_of(first, stop), send)
-
     upcoming = iter(range(start, total, _PART_BYTES))
-    for first in islice(upcoming, parts):
-        begin(first)
+
+    def more(count: int) -> list[_Part]:
+        stops = [(first, min(first + _PART_BYTES, total)) for first in islice(upcoming, count)]
+        return [_Part.begin(reader_of(first, stop), stop - first) for first, stop in stops]
+
+    waiting = deque(more(parts))
     try:
         while waiting:
-            left, part = waiting.popleft()
-            with part:
-                async for piece in part:
-                    left -= len(piece)
-                    yield piece
+            left = waiting[0].size_bytes
+            async for piece in waiting[0].pieces:
+                left -= len(piece)
+                yield piece
+            await waiting[0].fetching
             if left:
                 return
-            for first in islice(upcoming, 1):
-                begin(first)
+            waiting.popleft().pieces.close()
+            waiting.extend(more(1))
     finally:
-        for _, part in waiting:
-            part.close()
+        await _end(waiting)
 
 
-async def _fetch(reader: Reader, into: MemoryObjectSendStream[bytes]) -> None:
-    # Nobody may want to have it any more, or the store gives no parts any more.
-    with into, suppress(anyio.BrokenResourceError, NoPartsError):
-        async for piece in reader.pieces():
-            await into.send(piece)
+async def _end(parts: deque[_Part]) -> None:
+    """Leave no task behind, and no error that nobody will see."""
+    for part in parts:
+        part.pieces.close()
+        part.fetching.cancel()
+    if parts:
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([part.fetching for part in parts])
+    for part in parts:
+        if not part.fetching.cancelled():
+            part.fetching.exception()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, Final, TypeVar
 
@@ -80,7 +80,8 @@ async def to_its_end(function: Callable[[], T]) -> T:
     results: list[T] = []
 
     async def run() -> None:
-        results.append(await anyio.to_thread.run_sync(function))
+        with anyio.CancelScope(shield=True):
+            results.append(await anyio.to_thread.run_sync(function))
 
     async with task_group() as group:
         group.start_soon(run)
@@ -102,7 +103,7 @@ async def batches(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[Batch, 
         yield batch
 
 
-async def pump(source: AsyncIterable[Batch], *takers: Taker) -> None:
+async def pump(source: AsyncGenerator[Batch, None], *takers: Taker) -> None:
     """Give every batch to every taker, in order. The first error ends it and is raised as it is."""
     async with task_group() as group, AsyncExitStack() as stack:
         channels = []
@@ -110,9 +111,10 @@ async def pump(source: AsyncIterable[Batch], *takers: Taker) -> None:
             send, receive = anyio.create_memory_object_stream[Batch](_WAITING_BATCHES)
             channels.append(stack.enter_context(send))
             group.start_soon(taker, receive)
-        async for batch in source:
-            for channel in channels:
-                await _give(channel, batch)
+        async with aclosing(source):
+            async for batch in source:
+                for channel in channels:
+                    await _give(channel, batch)
 
 
 async def _give(channel: MemoryObjectSendStream[Batch], batch: Batch) -> None:

@@ -34,7 +34,7 @@ __all__ = ["NoPartsError", "Reader"]
 # So many connections in a row that bring nothing worth the name end it.
 _CUTS: Final = 10
 _WORTH_BYTES: Final = 2**16
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 class NoPartsError(Exception):
@@ -67,7 +67,8 @@ class Reader:
         self._place = start
         self._stop = stop
         self._has_ranges = True
-        self._has_begun = False
+        # What a part is of was there a moment ago.
+        self._has_begun = stop is not None
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the data in pieces as they come.
@@ -116,7 +117,7 @@ class Reader:
     async def _one_connection(self) -> AsyncGenerator[bytes, None]:
         async with await self._connect() as stream:
             passed_over = await self._find_place(stream)
-            while piece := await stream.read():
+            while piece := await self._read(stream):
                 if passed_over:
                     passed_over, piece = max(0, passed_over - len(piece)), piece[passed_over:]
                     if not piece:
@@ -135,6 +136,10 @@ class Reader:
                 expected=str(self.total),
                 actual=str(self._place),
             )
+
+    async def _read(self, stream: Stream) -> bytes:
+        with self._session.lifetime.span():
+            return await stream.read()
 
     async def _connect(self) -> Stream:
         try:
@@ -172,6 +177,6 @@ class Reader:
             self._give_up_ranges()
         self.content_md5 = stream.headers.get("content-md5")
         length = stream.headers.get("content-length", "")
-        if self.total is None and length.isdecimal():
+        if self.total is None and re.fullmatch(r"[0-9]{1,18}", length):
             self.total = int(length)
         return self._place

@@ -37,6 +37,7 @@ class Sender:
         phase: What that is called in progress and errors.
         key: What tells these data from others.
         progress: Who wants to know how far it is.
+        meter: Tells how far it is; whoever ends the sending ends it.
         see_first: Who wants to see the first piece.
         digest: The digest of what was sent in the last try.
         sent_bytes: How many bytes were.
@@ -51,12 +52,17 @@ class Sender:
     key: str
     progress: Progress | None
     digest: Digest
+    meter: Meter = attrs.field(init=False)
     see_first: Callable[[bytes], None] = _ignore
     sent_bytes: int = attrs.field(init=False, default=0)
     is_whole: bool = attrs.field(init=False, default=False)
     is_begun: bool = attrs.field(init=False, default=False)
     tries: int = attrs.field(init=False, default=0)
     _refusals: int = attrs.field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        """Make one meter for all tries: it goes back when the source is sent anew."""
+        self.meter = Meter(self.progress, self.phase, self.key, self.source.size_bytes)
 
     async def send(self, call: Callable[[Body], Call[T]]) -> T:
         """Send the source once, as the body of a call, and return what is answered.
@@ -134,16 +140,13 @@ class Sender:
         """
         await opened.wait()
         self.is_begun = True
-        meter = Meter(self.progress, self.phase, self.key, self.source.size_bytes)
+        self.meter.reach(0)
 
         async def give_and_tell(batch: Batch) -> None:
             await give.send(batch)
-            meter.advance(sum(map(len, batch)))
+            self.meter.advance(sum(map(len, batch)))
 
-        try:
-            await pump(self._batches(), in_thread(self.digest.update), one_by_one(give_and_tell))
-        finally:
-            meter.end()
+        await pump(self._batches(), in_thread(self.digest.update), one_by_one(give_and_tell))
         give.close()
 
     async def _batches(self) -> AsyncGenerator[Batch, None]:

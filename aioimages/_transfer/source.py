@@ -158,8 +158,9 @@ class _Iterable:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         async for piece in self._iterable:
-            if _bytes_of(piece, "the async iterable"):
-                yield piece
+            # A copy, where the giver may use its buffer again.
+            if data := _bytes_of(piece, "the async iterable"):
+                yield data
 
     def part(self, start: int, stop: int) -> "Source | None":  # noqa: ARG002  # it goes forward only
         return None
@@ -272,4 +273,4 @@ async def _place_of(file: Any) -> tuple[int | None, int | None]:
     start = int(await _ask(file.tell))
     end = int(await _ask(file.seek, 0, _END))
     await _ask(file.seek, start)
-    return start, end - start
+    return start, max(0, end - start)

@@ -98,7 +98,10 @@ class Uploader:
         retrier = self._session.retry.retrying(
             self._pause_after, deadline=float("inf"), clock=anyio.current_time, sleep=anyio.sleep
         )
-        return await retrier(self._attempt)
+        try:
+            return await retrier(self._attempt)
+        finally:
+            self._sender.meter.end()
 
     def _pause_after(self, error: BaseException) -> float | None:
         # The service may refuse a further try because it is not done with an earlier one.
