@@ -45,12 +45,14 @@ class BreakingProxy:
     """Passes connections on to a server, and breaks requests for image data, each in the way that is next.
 
     Attributes:
+        endpoint: The server's URL through it, once it is served.
         received_bytes: How many bytes of the server's were passed on.
         requests: How many requests for image data there were.
         broken: Set when something broke.
     """
 
     def __init__(self, target: str) -> None:
+        self.endpoint = ""
         self.received_bytes = 0
         self.requests = 0
         self.broken = asyncio.Event()
@@ -58,9 +60,10 @@ class BreakingProxy:
         self._parts = urlsplit(target)
         self._talks: set[asyncio.Task[None]] = set()
 
-    def url(self, port: int) -> str:
-        """Return what the target's URL is through this proxy."""
-        return urlunsplit(self._parts._replace(netloc=f"127.0.0.1:{port}"))
+    def served_at(self, port: int) -> str:
+        """Note the port that it is served at, and return what the target's URL is through it."""
+        self.endpoint = urlunsplit(self._parts._replace(netloc=f"127.0.0.1:{port}"))
+        return self.endpoint
 
     def plan(self, breaks: Sequence[Break]) -> None:
         """Say how the next requests for image data go; those after them go well."""
@@ -158,7 +161,7 @@ async def breaking_proxy(target: str) -> AsyncIterator[tuple[BreakingProxy, str]
     proxy = BreakingProxy(target)
     server = await asyncio.start_server(proxy.talk, "127.0.0.1", 0)
     try:
-        yield proxy, proxy.url(server.sockets[0].getsockname()[1])
+        yield proxy, proxy.served_at(server.sockets[0].getsockname()[1])
     finally:
         server.close()
         proxy.drop_all()
