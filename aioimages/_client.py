@@ -19,7 +19,9 @@ from aioimages._policy import PollPolicy, RetryPolicy, TimeoutPolicy, count
 from aioimages._resources.discovery import Info, Stores
 from aioimages._resources.images import Images
 from aioimages._resources.members import Members
+from aioimages._resources.objects import Objects
 from aioimages._resources.schemas import Schemas
+from aioimages._resources.servers import Servers
 from aioimages._resources.tasks import Tasks
 from aioimages._session import Endpoint, Session
 from aioimages._tls import TlsOptions
@@ -41,21 +43,27 @@ class Client:
     it. Where `async with` does not fit, call `close()`.
 
     Attributes:
+        dialect: Which dialect of the API the cloud speaks: `rackspace` or `openstack`.
         images: Images, their tags and their states.
         members: Whom images are shared with.
         tasks: Imports and exports.
         schemas: The JSON schemas of what the service knows.
         info: What the service can do, and what quotas there are.
         stores: Where the service keeps image data.
+        objects: Cloud Files (Swift).
+        servers: Cloud Servers, to capture images from.
         bulk: Many at once.
     """
 
+    dialect: str
     images: Images
     members: Members
     tasks: Tasks
     schemas: Schemas
     info: Info
     stores: Stores
+    objects: Objects
+    servers: Servers
     bulk: Bulk
 
     def __init__(
@@ -130,6 +138,7 @@ class Client:
             endpoint=_image_endpoint(credentials, endpoint, region, interface),
             concurrency=count("concurrency", concurrency, least=1),
         )
+        self.dialect = run.dialect.name
         waiter = Waiter(run, _policy("poll", poll, PollPolicy))
         self.images = Images(run, waiter)
         self.members = Members(run)
@@ -137,6 +146,8 @@ class Client:
         self.schemas = Schemas(run)
         self.info = Info(run)
         self.stores = Stores(run)
+        self.objects = Objects(run.beside("object-store"))
+        self.servers = Servers(run.beside("compute"))
         self.bulk = Bulk(run, self.tasks)
 
     async def __aenter__(self) -> Self:

@@ -19,6 +19,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Segment",
+    "Server",
     "Store",
     "StoredObject",
     "Task",
@@ -138,6 +139,15 @@ class Download:
     hash_value: str | None
     verified: bool
     resumed_bytes: int = 0
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Server:
+    """A virtual machine of Cloud Servers, as far as images need it."""
+
+    id: str
+    name: str | None = None
+    status: str | None = None
 
 
 @attrs.frozen(slots=False, kw_only=True)

@@ -15,7 +15,7 @@ FLOORS = [
     {"_codec"},
     {"_calls", "_fault"},
     {"_http", "_lifetime", "_groups"},
-    {"_exchange"},
+    {"_exchange", "_steps"},
     {"_auth"},
     {"_config", "_session"},
     {"_listing", "_outcomes"},
@@ -24,6 +24,7 @@ FLOORS = [
     {"_resources"},
     {"_bulk"},
     {"_client"},
+    {"workflows"},
     {"__init__"},
 ]
 # They use the client as everybody does, or not at all.

@@ -39,7 +39,8 @@ def find_endpoint(token: Token, service_type: str, *, region: str | None, interf
         raise EndpointNotFoundError(
             f"the {service_type} service is not in region {region!r}; it is in {_each(fitting, 'region')}",
         )
-    return here[0].url.rstrip("/")
+    # One for all regions is of an older generation where there is one of the region's own.
+    return min(here, key=lambda endpoint: endpoint.region is None).url.rstrip("/")
 
 
 def _each(endpoints: list[CatalogEndpoint], field: str) -> str:

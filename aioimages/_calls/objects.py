@@ -24,6 +24,7 @@ __all__ = [
     "part",
     "put",
     "put_manifest",
+    "read",
 ]
 
 _LONGEST_CONTAINER_BYTES: Final = 256
@@ -153,6 +154,16 @@ def part(container: str, name: str, start: int, stop: int | None, *, etag: str |
     return Call(
         method="GET", path=_path(container, name), headers=headers, ok=frozenset({200, 206}), read=_codec.nothing
     )
+
+
+def read(container: str, name: str, start: int, stop: int) -> Call[bytes]:
+    """GET /v1/{account}/{container}/{object} of a few bytes."""
+    call = part(container, name, start, stop)
+    return Call(method=call.method, path=call.path, headers=call.headers, ok=frozenset({206}), read=_read_body)
+
+
+def _read_body(reply: Reply) -> bytes:
+    return reply.body
 
 
 def _read_etag(reply: Reply) -> str:

@@ -201,11 +201,7 @@ class ImageData:
             parts=parts,
             progress=progress,
         )
-        if destination is None:
-            if resume or timeout is not None or progress is not None:
-                raise ValueError("resume, timeout and progress need a destination")
-            return downloader.stream()
-        return downloader.to(destination, resume=resume, timeout=timeout)
+        return downloader.stream_or_fetch(destination, resume=resume, timeout=timeout)
 
     async def _remote(self, image_id: str, prefer: Sequence[str], *, verify: bool) -> Remote:
         image = await self._session.run(get_image(image_id))

@@ -3,8 +3,8 @@
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -106,6 +106,16 @@ class Downloader:
     find: Callable[[], Awaitable[Remote]]
     parts: int = attrs.field(validator=lambda _, __, value: count("parts", value, least=1))
     progress: Progress | None
+
+    def stream_or_fetch(
+        self, destination: Destination | None, *, resume: bool, timeout: float | None
+    ) -> Coroutine[Any, Any, Download] | AbstractAsyncContextManager[DataStream]:
+        """Begin to do what is wanted, which depends on whether there is a destination."""
+        if destination is not None:
+            return self.to(destination, resume=resume, timeout=timeout)
+        if resume or timeout is not None or self.progress is not None:
+            raise ValueError("resume, timeout and progress need a destination")
+        return self.stream()
 
     async def to(self, destination: Destination, *, resume: bool, timeout: float | None) -> Download:
         """Write them to a path or an open file, in time.

@@ -18,13 +18,20 @@ from aioimages._transfer.digest import Digest
 from aioimages._transfer.pump import Batch, batches, in_thread, one_by_one, pump
 from aioimages._transfer.source import Source
 
-__all__ = ["Sender"]
+__all__ = ["Sender", "digest_of"]
 
 T = TypeVar("T")
 
 
 def _ignore(_: bytes) -> None:
     """Nobody wants to see the first bytes."""
+
+
+async def digest_of(source: Source, algorithm: str) -> str:
+    """Return the digest of a source's data, in hexadecimal."""
+    digest = Digest(algorithm)
+    await pump(batches(source.pieces()), in_thread(digest.update))
+    return digest.value
 
 
 @attrs.define(kw_only=True)
