@@ -136,6 +136,8 @@ class Http:
                 sock_connect=self._timeout.connect,
                 sock_read=self._timeout.read,
             ),
+            # What has no body has no type.
+            skip_auto_headers={"Content-Type"},
             headers={
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 __all__ = ["Break", "BreakingProxy", "breaking_proxy", "refusal"]
 
-_DATA_REQUEST = re.compile(rb"(GET|PUT) \S+/(file|stage)[ ?]")
+_IMAGE_DATA = r"(GET|PUT) \S+/(file|stage)[ ?]"
 _RANGE = re.compile(rb"(?i)\r\nRange: [^\r]*")
 _PIECE_BYTES = 65536
 _STALL_SECONDS = 3.0
@@ -46,12 +46,14 @@ class BreakingProxy:
 
     Attributes:
         endpoint: The server's URL through it, once it is served.
+        data_request: How the requests that break begin.
         received_bytes: How many bytes of the server's were passed on.
         requests: How many requests for image data there were.
         broken: Set when something broke.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, data: str) -> None:
+        self.data_request = re.compile(data.encode())
         self.endpoint = ""
         self.received_bytes = 0
         self.requests = 0
@@ -118,7 +120,7 @@ class _Connection:
 
     async def pass_up(self, reader: asyncio.StreamReader) -> None:
         while piece := await reader.read(_PIECE_BYTES):
-            if _DATA_REQUEST.match(piece):
+            if self._proxy.data_request.match(piece):
                 self._break = self._proxy.next_break()
                 self._up_bytes = self._down_bytes = 0
             if self._break.answer is not None:
@@ -156,9 +158,9 @@ class _Connection:
 
 
 @asynccontextmanager
-async def breaking_proxy(target: str) -> AsyncIterator[tuple[BreakingProxy, str]]:
+async def breaking_proxy(target: str, data: str = _IMAGE_DATA) -> AsyncIterator[tuple[BreakingProxy, str]]:
     """Serve a proxy in front of a server, and give it and the server's URL through it."""
-    proxy = BreakingProxy(target)
+    proxy = BreakingProxy(target, data)
     server = await asyncio.start_server(proxy.talk, "127.0.0.1", 0)
     try:
         yield proxy, proxy.served_at(server.sockets[0].getsockname()[1])

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
 import anyio
@@ -134,7 +134,8 @@ class ObjectUploader:
         try:
             sender.digest.check(Expected("md5", etag), f"object {self.container}/{name} has other data than were sent")
         except ChecksumMismatchError:
-            await self.session.run(calls.delete(self.container, name, with_segments=False))
+            with suppress(AioImagesError):
+                await self.session.run(calls.delete(self.container, name, with_segments=False))
             raise
         return Segment(name=self._path(name), size_bytes=sender.sent_bytes, etag=etag)
 
