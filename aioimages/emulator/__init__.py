@@ -9,7 +9,8 @@
 
 from aioimages.emulator.accounts import Account
 from aioimages.emulator.faults import Fault
+from aioimages.emulator.object_store import ObjectStore
 from aioimages.emulator.recording import RecordedRequest
 from aioimages.emulator.server import Emulator
 
-__all__ = ["Account", "Emulator", "Fault", "RecordedRequest"]
+__all__ = ["Account", "Emulator", "Fault", "ObjectStore", "RecordedRequest"]

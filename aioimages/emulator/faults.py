@@ -8,6 +8,8 @@ from typing import Any
 import attrs
 from aiohttp import web
 
+from aioimages.emulator.cutting import cut, cut_short
+
 __all__ = ["Fault", "Faults"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -46,11 +48,6 @@ class Fault:
             return False
         self.hits += 1
         return True
-
-
-def _cut(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()
 
 
 class Faults:
@@ -121,7 +118,7 @@ class Faults:
         """Cut the connection before anything is done."""
 
         async def strike(request: web.Request, _: Handler) -> web.StreamResponse:
-            _cut(request)
+            cut(request)
             return web.Response(status=500)
 
         return self._add(strike, which)
@@ -131,7 +128,7 @@ class Faults:
 
         async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
             await handler(request)
-            _cut(request)
+            cut(request)
             return web.Response(status=500)
 
         return self._add(strike, which)
@@ -142,11 +139,7 @@ class Faults:
         async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
             whole = await handler(request)
             body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b""
-            cut = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.content_type})
-            cut.content_length = len(body)
-            await cut.prepare(request)
-            await cut.write(body[:length_bytes])
-            _cut(request)
-            return cut
+            begun = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.content_type})
+            return await cut_short(request, begun, body[:length_bytes], length=len(body))
 
         return self._add(strike, which)

@@ -1,100 +1,96 @@
-"""Cloud Files (Swift), as far as imports and exports need it."""
+"""Cloud Files (Swift), with its objects in memory."""
 
-import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
 
-from aioimages.emulator.context import CONTEXT, Context, json_answer
-from aioimages.emulator.refusal import Refusal
+from aioimages.emulator.accounts import Account
+from aioimages.emulator.file_objects import OBJECT
+from aioimages.emulator.file_request import FileRequest
+from aioimages.emulator.listings import list_containers, list_objects
+from aioimages.emulator.refusal import refused
+from aioimages.emulator.state import Region, World
 
-__all__ = ["ROUTES"]
+__all__ = ["Memory"]
 
-_LISTED: Final = 10_000
+Handler = Callable[[FileRequest], Awaitable[web.StreamResponse]]
 
-
-def _container(request: web.Request) -> dict[str, bytes]:
-    context: Context = request[CONTEXT]
-    objects = context.region.containers.get((context.account.tenant_id, request.match_info["container"]))
-    if objects is None:
-        raise Refusal(404, "The resource could not be found.")
-    return objects
+_KEPT: Final = re.compile("x-container-(meta-.|read$|write$)")
 
 
-def _object(request: web.Request) -> bytes:
-    data = _container(request).get(request.match_info["name"])
-    if data is None:
-        raise Refusal(404, "The resource could not be found.")
-    return data
-
-
-def _etag(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-async def put_container(request: web.Request) -> web.Response:
+async def put_container(asked: FileRequest) -> web.Response:
     """PUT /v1/{account}/{container}."""
-    context = request[CONTEXT]
-    key = (context.account.tenant_id, request.match_info["container"])
-    status = 202 if key in context.region.containers else 201
-    context.region.containers.setdefault(key, {})
-    return web.Response(status=status)
+    is_new = asked.shelf.make(asked.container)
+    _describe(asked)
+    return web.Response(status=201 if is_new else 202, content_type="text/html")
 
 
-async def get_container(request: web.Request) -> web.Response:
-    """GET /v1/{account}/{container}."""
-    prefix, marker = request.query.get("prefix", ""), request.query.get("marker", "")
-    objects = _container(request)
-    names = [name for name in sorted(objects) if name.startswith(prefix) and name > marker]
-    return json_answer(
-        [{"name": name, "bytes": len(objects[name]), "hash": _etag(objects[name])} for name in names[:_LISTED]],
-    )
+async def post_container(asked: FileRequest) -> web.Response:
+    """POST /v1/{account}/{container}."""
+    _describe(asked)
+    return web.Response(status=204)
 
 
-async def delete_container(request: web.Request) -> web.Response:
+def _describe(asked: FileRequest) -> None:
+    """Add what a request says of a container to what was said; nothing takes it away."""
+    metadata = asked.shelf.container(asked.container).metadata
+    said = {name.title(): value for name, value in asked.request.headers.items() if _KEPT.match(name.lower())}
+    metadata.update(said)
+    for name in [name for name, value in metadata.items() if not value]:
+        del metadata[name]
+
+
+async def delete_container(asked: FileRequest) -> web.Response:
     """DELETE /v1/{account}/{container}."""
-    context = request[CONTEXT]
-    if _container(request):
-        raise Refusal(409, "There was a conflict when trying to complete your request.")
-    del context.region.containers[context.account.tenant_id, request.match_info["container"]]
+    asked.shelf.remove(asked.container)
     return web.Response(status=204)
 
 
-async def put_object(request: web.Request) -> web.Response:
-    """PUT /v1/{account}/{container}/{object}."""
-    data = await request.read()
-    if request.headers.get("ETag", _etag(data)).strip('"') != _etag(data):
-        raise Refusal(422, "Unable to process the contained instructions")
-    _container(request)[request.match_info["name"]] = data
-    return web.Response(status=201, headers={"Etag": _etag(data)})
+def _without_body(handler: Handler) -> Handler:
+    async def handle(asked: FileRequest) -> web.StreamResponse:
+        answer = await handler(asked)
+        return web.Response(status=204, headers=answer.headers)
+
+    return handle
 
 
-async def get_object(request: web.Request) -> web.Response:
-    """GET and HEAD /v1/{account}/{container}/{object}."""
-    data = _object(request)
-    headers = {"Etag": _etag(data), "Accept-Ranges": "bytes"}
-    wanted = request.http_range
-    if wanted.start is None and wanted.stop is None:
-        return web.Response(body=data, headers=headers)
-    start, stop, _ = wanted.indices(len(data))
-    if start >= len(data):
-        raise Refusal(416, "Requested Range Not Satisfiable")
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
-    return web.Response(status=206, body=data[start:stop], headers=headers)
+_ACCOUNT: Final[Mapping[str, Handler]] = {"GET": list_containers, "HEAD": _without_body(list_containers)}
+_CONTAINER: Final[Mapping[str, Handler]] = {
+    "PUT": put_container,
+    "GET": list_objects,
+    "HEAD": _without_body(list_objects),
+    "POST": post_container,
+    "DELETE": delete_container,
+}
 
 
-async def delete_object(request: web.Request) -> web.Response:
-    """DELETE /v1/{account}/{container}/{object}."""
-    _object(request)
-    del _container(request)[request.match_info["name"]]
-    return web.Response(status=204)
+class Memory:
+    """Keeps the objects of all accounts and regions in memory."""
 
+    def __init__(self, world: World) -> None:
+        self._world = world
 
-ROUTES: Final = (
-    ("PUT", "/{container}", put_container),
-    ("GET", "/{container}", get_container),
-    ("DELETE", "/{container}", delete_container),
-    ("PUT", "/{container}/{name:.+}", put_object),
-    ("GET", "/{container}/{name:.+}", get_object),
-    ("DELETE", "/{container}/{name:.+}", delete_object),
-)
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request to Cloud Files."""
+        asked = FileRequest.of(request)
+        handlers = OBJECT if asked.name else _CONTAINER if asked.container else _ACCOUNT
+        handler = handlers.get(request.method)
+        if handler is None:
+            raise refused(405, headers={"Allow": ", ".join(handlers)})
+        return await handler(asked)
+
+    async def read(self, region: Region, account: Account, path: str) -> bytes:
+        """Return an object."""
+        return self._world.shelf(region, account).content(path)
+
+    async def add(self, region: Region, account: Account, path: str, data: bytes) -> None:
+        """Keep an object where none is yet."""
+        shelf = self._world.shelf(region, account)
+        if shelf.find(path) is not None:
+            raise refused(412)
+        shelf.put_data(path, data)
+
+    async def close(self) -> None:
+        """Nothing: the objects go with the cloud."""

@@ -141,9 +141,18 @@ class RackspaceIdentity:
             }
             for region in RACKSPACE_REGIONS
         ]
+        servers = [
+            {
+                "region": region,
+                "tenantId": account.tenant_id,
+                "publicURL": f"{base}/{region}/servers/v2/{account.tenant_id}",
+            }
+            for region in RACKSPACE_REGIONS
+        ]
         dns = [{"tenantId": account.tenant_id, "publicURL": f"{base}/dns/v1.0/{account.tenant_id}"}]
         return [
             {"name": "cloudFiles", "type": "object-store", "endpoints": files},
             {"name": "cloudImages", "type": "image", "endpoints": images},
+            {"name": "cloudServersOpenStack", "type": "compute", "endpoints": servers},
             {"name": "cloudDNS", "type": "rax:dns", "endpoints": dns},
         ]

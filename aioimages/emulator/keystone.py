@@ -114,6 +114,7 @@ class Keystone:
             "catalog": [
                 self._service("image", "glance", "image"),
                 self._service("object-store", "swift", f"files/v1/AUTH_{account.tenant_id}"),
+                self._service("compute", "nova", "compute/v2.1"),
             ],
         }
         return json_answer({"token": token}, 201, X_Subject_Token=issued.value)

@@ -7,13 +7,18 @@ from urllib.parse import quote
 from aiohttp import web
 
 from aioimages.emulator.accounts import ADMIN, CONSUMER, MFA, PRODUCER, Account
+from aioimages.emulator.compute import CAPTURE_ENDS
 from aioimages.emulator.data import activate
 from aioimages.emulator.documents import new_document
 from aioimages.emulator.faults import Faults
+from aioimages.emulator.files import Memory
+from aioimages.emulator.object_store import ObjectStore, Remote
+from aioimages.emulator.objects import Shelf
 from aioimages.emulator.recording import RecordedRequest
+from aioimages.emulator.scripts import Script
 from aioimages.emulator.service import Service
-from aioimages.emulator.state import Region, Settings, StoredImage, World
-from aioimages.emulator.tasks import Script
+from aioimages.emulator.state import Region, Server, Settings, StoredImage, World
+from aioimages.emulator.vhd import fixed_disk
 
 __all__ = ["Emulator"]
 
@@ -33,10 +38,11 @@ class Emulator:
         port: The port to serve on; 0 is a free one.
         host: The address to serve on.
         base_images: Whether there are some public images.
+        object_store: A real Swift that Cloud Files is to be in front of; without it objects are in memory.
         settings: `task_seconds` (a task takes so long, from and to), `task_lifetime_seconds` (then it expires),
             `token_seconds` (a token lives so long), `page_size_cap`, `page_size_default`, `vhd_limit_bytes` (how large
-            a disk may be), `requests_per_second` (more are refused), `hash_algorithm` (what uploaded data are digested
-            with) and `seed` (of all chance).
+            a disk may be), `object_limit_bytes` (how large an object in memory may be), `requests_per_second` (more are
+            refused), `hash_algorithm` (what uploaded data are digested with) and `seed` (of all chance).
     """
 
     producer: Account = PRODUCER
@@ -44,9 +50,19 @@ class Emulator:
     admin: Account = ADMIN
     mfa: Account = MFA
 
-    def __init__(self, *, port: int = 0, host: str = "127.0.0.1", base_images: bool = True, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        base_images: bool = True,
+        object_store: ObjectStore | None = None,
+        **settings: Any,
+    ) -> None:
         self._world = World(Settings(**settings))
-        self._service = Service(self._world)
+        self._is_elsewhere = object_store is not None
+        self._storage = Memory(self._world) if object_store is None else Remote(object_store)
+        self._service = Service(self._world, self._storage)
         self._address = (host, port)
         self._runner: web.AppRunner | None = None
         if base_images:
@@ -74,6 +90,7 @@ class Emulator:
         await self._world.stop()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._storage.close()
 
     @property
     def rackspace_auth_url(self) -> str:
@@ -118,18 +135,35 @@ class Emulator:
 
     def create_container(self, account: Account, name: str, *, region: str = "DFW") -> None:
         """Make a container in Cloud Files."""
-        self._region(region).containers.setdefault((account.tenant_id, name), {})
+        self._shelf(account, region).make(name)
 
     def put_object(self, account: Account, path: str, data: bytes, *, region: str = "DFW") -> None:
         """Put an object into Cloud Files, at `container/object`; the container is made where it is missing."""
-        container, _, name = path.partition("/")
-        self.create_container(account, container, region=region)
-        self._region(region).containers[account.tenant_id, container][name] = data
+        shelf = self._shelf(account, region)
+        shelf.make(path.partition("/")[0])
+        shelf.put_data(path, data)
 
     def get_object(self, account: Account, path: str, *, region: str = "DFW") -> bytes:
-        """Return an object of Cloud Files."""
-        container, _, name = path.partition("/")
-        return self._region(region).containers[account.tenant_id, container][name]
+        """Return an object of Cloud Files; of a large one all of its parts."""
+        shelf = self._shelf(account, region)
+        if shelf.find(path) is None:
+            raise KeyError(path)
+        return shelf.content(path)
+
+    def objects(self, account: Account, container: str, *, region: str = "DFW") -> list[str]:
+        """Return the names of a container's objects, in order; there are none in a container that is missing."""
+        containers = self._shelf(account, region).containers()
+        return sorted(containers[container].objects) if container in containers else []
+
+    def add_server(self, account: Account, *, region: str = "DFW", name: str, disk: bytes | None = None) -> str:
+        """Make a server that belongs to an account, and return its id.
+
+        Its images get `disk` as their data, and without it a small VHD that can be imported again.
+        """
+        place = self._region(region)
+        server = Server(self._world.new_id(), name, account.tenant_id, fixed_disk() if disk is None else disk)
+        place.servers[server.id] = server
+        return server.id
 
     def file_url(self, name: str) -> str:
         """Return where a file is served to anybody."""
@@ -163,7 +197,19 @@ class Emulator:
             message: What the service then says.
             count: How many tasks go so.
         """
-        self._service.board.script(Script(seconds, status, message, count))
+        self._service.board.scripts.add(Script(seconds, status, message, count))
+
+    def script_capture(self, *, seconds: float | None = None, status: str = "active", count: int = 1) -> None:
+        """Say how the next images of servers go.
+
+        Args:
+            seconds: How long they take; `inf` is for ever.
+            status: How they end: `active`, `killed`, or `deleted`, as compute does when it fails.
+            count: How many images go so.
+        """
+        if status not in CAPTURE_ENDS:
+            raise ValueError(f"an image of a server ends as one of {', '.join(CAPTURE_ENDS)}, not as {status!r}")
+        self._service.compute.scripts.add(Script(seconds, status, None, count))
 
     def revoke_tokens(self) -> None:
         """Refuse all tokens that were issued so far."""
@@ -192,6 +238,11 @@ class Emulator:
     def count(self, method: str | None = None, path: str | None = None) -> int:
         """Return how many requests had this method, and a path in which this regular expression is found."""
         return self._service.recorder.count(method, path)
+
+    def _shelf(self, account: Account, region: str) -> Shelf:
+        if self._is_elsewhere:
+            raise RuntimeError("the objects are in the object store that was given: ask it")
+        return self._world.shelf(self._region(region), account)
 
     def _region(self, name: str) -> Region:
         if name not in self._world.regions:

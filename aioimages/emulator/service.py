@@ -6,14 +6,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from aioimages.emulator import data, files, images, imports, members, schemas, stores
+from aioimages.emulator import data, images, imports, members, schemas, stores
+from aioimages.emulator.compute import Compute
 from aioimages.emulator.context import CONTEXT, Context, json_answer
 from aioimages.emulator.faults import Faults
 from aioimages.emulator.identity import RackspaceIdentity
 from aioimages.emulator.keystone import Keystone
 from aioimages.emulator.recording import RecordedRequest, Recorder, without_secrets
-from aioimages.emulator.refusal import Refusal, glance_answer, keystone_answer, rackspace_answer
+from aioimages.emulator.refusal import FILES, Refusal, answer_to
 from aioimages.emulator.state import World
+from aioimages.emulator.storage import Storage
 from aioimages.emulator.tasks import TaskBoard, routes
 from aioimages.emulator.tokens import Tokens
 
@@ -31,10 +33,12 @@ _VERSIONS: Final = ("v2.17", "v2.15", "v2.13", "v2.12", "v2.11", "v2.10", "v2.9"
 class Service:
     """All services of the cloud behind one port."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, storage: Storage) -> None:
         self.world = world
+        self.storage = storage
         self.tokens = Tokens(world)
-        self.board = TaskBoard(world)
+        self.board = TaskBoard(world, storage)
+        self.compute = Compute(world)
         self.faults = Faults()
         self.recorder = Recorder()
         self._allowance = 1.0
@@ -66,10 +70,9 @@ class Service:
                     application.router.add_route(method, root + path, self._signed_in(handler))
             if "openstack" in dialects:
                 application.router.add_route(method, "/openstack/{region}/image/v2" + path, self._signed_in(handler))
-        for method, path, handler in files.ROUTES:
-            application.router.add_route(
-                method, "/{cloud}/{region}/files/v1/{account}" + path, self._signed_in(handler)
-            )
+        files = self._signed_in(self.storage.answer)
+        application.router.add_route("*", "/{cloud}/{region}/files/v1/{path:.*}", files)
+        application.add_routes(self.compute.routes(self._signed_in))
         return application
 
     def _signed_in(self, handler: Handler) -> Handler:
@@ -84,15 +87,22 @@ class Service:
                 raise Refusal(401, "The request you have made requires authentication.", headers=challenge)
             request[_ACCOUNT] = issued.account.username
             request[CONTEXT] = Context(self.world, region, issued.account, request[_REQUEST_ID])
-            self.board.settle()
+            await self.world.settle()
             return await handler(request)
 
         return handle
 
+    def _request_id(self, request: web.Request) -> tuple[str, tuple[str, ...]]:
+        """Return what the service calls a request, and the headers that say so."""
+        if FILES.match(request.path):
+            said = f"tx{uuid.uuid4().hex[:21]}-{int(self.world.clock.now()):010x}"
+            return said, ("X-Trans-Id", "X-Openstack-Request-Id")
+        said = request.headers.get("X-OpenStack-Request-ID") or str(uuid.uuid4())
+        return said if said.startswith("req-") else f"req-{said}", ("x-openstack-request-id",)
+
     @web.middleware
     async def _record(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        said = request.headers.get("X-OpenStack-Request-ID") or str(uuid.uuid4())
-        request_id = said if said.startswith("req-") else f"req-{said}"
+        request_id, names = self._request_id(request)
         request[_REQUEST_ID] = request_id
         started = self.world.clock.now()
         status = None
@@ -101,7 +111,7 @@ class Service:
             answer = await handler(request)
             status = answer.status if request.transport is not None and not request.transport.is_closing() else None
             if not answer.prepared:
-                answer.headers["x-openstack-request-id"] = request_id
+                answer.headers.update(dict.fromkeys(names, request_id))
             return answer
         finally:
             self.recorder.end(
@@ -127,11 +137,7 @@ class Service:
         except web.HTTPException as caught:
             headers = {"Allow": caught.headers["Allow"]} if "Allow" in caught.headers else {}
             refusal = Refusal(caught.status, "The resource could not be found.", headers=headers)
-        if request.path.startswith("/rackspace"):
-            return rackspace_answer(refusal)
-        if request.path.startswith("/openstack/identity"):
-            return keystone_answer(refusal)
-        return glance_answer(refusal, request.headers.get("Accept", ""))
+        return answer_to(request.path, request.headers.get("Accept", ""), refusal)
 
     @web.middleware
     async def _strike(self, request: web.Request, handler: Handler) -> web.StreamResponse:

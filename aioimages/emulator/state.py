@@ -2,15 +2,15 @@
 
 import asyncio
 import random
-import time
 import uuid
 from collections.abc import Coroutine
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
 
 from aioimages.emulator.accounts import ADMIN, CONSUMER, MFA, PRODUCER, Account
+from aioimages.emulator.clock import Agenda, Clock
+from aioimages.emulator.objects import Shelf
 
 __all__ = [
     "IMPORT_METHODS",
@@ -18,8 +18,8 @@ __all__ = [
     "RACKSPACE_REGIONS",
     "STORES",
     "WEB_STORE",
-    "Clock",
     "Region",
+    "Server",
     "Settings",
     "StoredImage",
     "World",
@@ -39,25 +39,6 @@ IMPORT_METHODS: Final = {
 }
 
 
-class Clock:
-    """The emulator's time, which tests can move on."""
-
-    def __init__(self) -> None:
-        self._offset = 0.0
-
-    def now(self) -> float:
-        """Return seconds since 1970."""
-        return time.time() + self._offset
-
-    def moment(self) -> datetime:
-        """Return the time as an aware datetime."""
-        return datetime.fromtimestamp(self.now(), UTC)
-
-    def advance(self, seconds: float) -> None:
-        """Move on."""
-        self._offset += seconds
-
-
 @attrs.frozen(kw_only=True)
 class Settings:
     """How the cloud behaves. Times are in seconds."""
@@ -68,6 +49,7 @@ class Settings:
     page_size_cap: int | None = None
     page_size_default: int | None = None
     vhd_limit_bytes: int = 40 * 2**30
+    object_limit_bytes: int = 5 * 2**30
     requests_per_second: float | None = None
     hash_algorithm: str = "sha512"
     seed: int = 0
@@ -103,20 +85,36 @@ class StoredImage:
 
 
 @attrs.define(eq=False)
+class Server:
+    """A server, and whether an image of it is being made."""
+
+    id: str
+    name: str
+    owner: str
+    disk: bytes = attrs.field(repr=False)
+    is_captured: bool = False
+
+
+@attrs.define(eq=False)
 class Region:
-    """One region's images, tasks and objects."""
+    """One region's images, tasks, objects and servers."""
 
     name: str
     dialect: str
     images: dict[str, StoredImage] = attrs.field(factory=dict)
     deleted: set[str] = attrs.field(factory=set)
     tasks: dict[str, Any] = attrs.field(factory=dict)
-    containers: dict[tuple[str, str], dict[str, bytes]] = attrs.field(factory=dict)
+    shelves: dict[str, Shelf] = attrs.field(factory=dict)
+    servers: dict[str, Server] = attrs.field(factory=dict)
 
     @property
     def is_rackspace(self) -> bool:
         """Whether it speaks Rackspace's dialect."""
         return self.dialect == "rackspace"
+
+    def files_account(self, account: Account) -> str:
+        """Return what an account is called in Cloud Files."""
+        return account.files_account if self.is_rackspace else f"AUTH_{account.tenant_id}"
 
 
 @attrs.define(eq=False)
@@ -125,6 +123,7 @@ class World:
 
     settings: Settings
     clock: Clock = attrs.field(factory=Clock)
+    agenda: Agenda = attrs.field(factory=Agenda)
     accounts: tuple[Account, ...] = (PRODUCER, CONSUMER, ADMIN, MFA)
     regions: dict[str, Region] = attrs.field(factory=dict)
     files: dict[str, bytes] = attrs.field(factory=dict)
@@ -138,6 +137,18 @@ class World:
             self.regions[name] = Region(name, "rackspace")
         for name in OPENSTACK_REGIONS:
             self.regions[name] = Region(name, "openstack")
+
+    def shelf(self, region: Region, account: Account) -> Shelf:
+        """Return the containers of an account in a region."""
+        return region.shelves.setdefault(account.tenant_id, Shelf(self.clock))
+
+    async def settle(self) -> None:
+        """Do what is due. What needs to wait for nothing is done when this returns."""
+        works = self.agenda.due(self.clock.now())
+        for work in works:
+            self.start(work())
+        if works:
+            await asyncio.sleep(0)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside answering requests."""

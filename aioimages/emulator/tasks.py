@@ -1,37 +1,26 @@
 """Images v2: tasks. What state one is in follows from the clock, so that thousands cost nothing until they end."""
 
-import heapq
-import itertools
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
 import attrs
 from aiohttp import web
 
+from aioimages.emulator.clock import moment
 from aioimages.emulator.context import CONTEXT, Context, json_answer, json_object
-from aioimages.emulator.data import fetched
 from aioimages.emulator.documents import with_times
 from aioimages.emulator.query import Order, page_link, page_size
 from aioimages.emulator.refusal import Refusal
+from aioimages.emulator.scripts import Script, Scripts
 from aioimages.emulator.state import Region, World
-from aioimages.emulator.work import Failure, check_input, export_image, import_fetched, import_vhd
+from aioimages.emulator.storage import Storage
+from aioimages.emulator.work import Failure, check_input, export_image, import_url, import_vhd
 
-__all__ = ["Script", "TaskBoard", "routes"]
+__all__ = ["TaskBoard", "routes"]
 
 _STATUSES: Final = ("pending", "processing", "success", "failure")
 _SORT_KEYS: Final = ("id", "type", "status", "created_at", "updated_at", "expires_at")
-
-
-@attrs.define
-class Script:
-    """How the next tasks go: how long they take, and how they end."""
-
-    seconds: float | None = None
-    status: str | None = None
-    message: str | None = None
-    count: int = 1
 
 
 @attrs.define(eq=False)
@@ -45,9 +34,8 @@ class _Task:
     created_at: float
     begins_at: float
     ends_at: float
-    run: Callable[[], dict[str, Any]]
-    script: Script | None = None
-    is_ready: bool = True
+    script: Script
+    run: Callable[[], Coroutine[Any, Any, dict[str, Any]]]
     outcome: str | None = None
     message: str | None = None
     result: dict[str, Any] | None = None
@@ -59,63 +47,29 @@ class _Task:
         return "pending" if now < self.begins_at else "processing"
 
 
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
 class TaskBoard:
     """The tasks of all regions."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, storage: Storage) -> None:
         self._world = world
-        self._scripts: list[Script] = []
-        self._open: list[tuple[float, int, _Task]] = []
-        self._numbers = itertools.count()
+        self._storage = storage
+        self.scripts = Scripts()
 
-    def script(self, script: Script) -> None:
-        """Say how the next tasks go."""
-        self._scripts.append(script)
-
-    def settle(self) -> None:
-        """End the tasks whose time has come."""
-        now = self._world.clock.now()
-        waiting = []
-        while self._open and self._open[0][0] <= now:
-            entry = heapq.heappop(self._open)
-            if entry[2].is_ready:
-                self._end(entry[2])
-            else:
-                waiting.append(entry)
-        for entry in waiting:
-            heapq.heappush(self._open, entry)
-
-    def _end(self, task: _Task) -> None:
-        script = task.script or Script()
-        if script.status == "failure":
-            task.outcome, task.message = "failure", script.message
+    async def _end(self, task: _Task) -> None:
+        """Do what a task is for, unless it is to fail."""
+        if task.script.status == "failure":
+            task.outcome, task.message = "failure", task.script.message
             return
         try:
-            task.result = task.run()
+            task.result = await task.run()
             task.outcome = "success"
         except Failure as failure:
             task.outcome, task.message = "failure", str(failure)
 
-    def _next_script(self) -> Script | None:
-        if not self._scripts:
-            return None
-        script = self._scripts[0]
-        script.count -= 1
-        if script.count <= 0:
-            self._scripts.pop(0)
-        return script
-
     def begin(self, context: Context, kind: str, details: dict[str, Any]) -> dict[str, Any]:
         """Take on a task, and return its document."""
-        now = self._world.clock.now()
-        script = self._next_script()
-        lasts = self._world.chance.uniform(*self._world.settings.task_seconds)
-        if script is not None and script.seconds is not None:
-            lasts = script.seconds
+        now, script = self._world.clock.now(), self.scripts.next()
+        begins_at, ends_at = script.times(now, self._world.chance.uniform(*self._world.settings.task_seconds))
         task = _Task(
             id=self._world.new_id(),
             kind=kind,
@@ -124,30 +78,24 @@ class TaskBoard:
             user_id=context.account.user_id,
             request_id=context.request_id,
             created_at=now,
-            begins_at=now + min(lasts * 0.3, 60.0),
-            ends_at=now + lasts,
-            run=dict,
+            begins_at=begins_at,
+            ends_at=ends_at,
             script=script,
+            run=self._work(context, kind, details),
         )
-        self._give_work(context, task)
         context.region.tasks[task.id] = task
-        heapq.heappush(self._open, (task.ends_at, next(self._numbers), task))
+        self._world.agenda.at(ends_at, partial(self._end, task))
         return self.document(context.region, task)
 
-    def _give_work(self, context: Context, task: _Task) -> None:
-        region = context.region
-        if task.kind == "export":
-            task.run = partial(export_image, region, context.account, task.details)
-        elif region.is_rackspace:
-            task.run = partial(import_vhd, self._world, region, context.account, task.details)
-        else:
-            task.is_ready = False
-            self._world.start(self._fetch(region, task))
-
-    async def _fetch(self, region: Region, task: _Task) -> None:
-        data = await fetched(task.details["import_from"])
-        task.run = partial(import_fetched, self._world, region, task.details, data)
-        task.is_ready = True
+    def _work(
+        self, context: Context, kind: str, details: dict[str, Any]
+    ) -> Callable[[], Coroutine[Any, Any, dict[str, Any]]]:
+        region, account = context.region, context.account
+        if kind == "export":
+            return partial(export_image, self._storage, region, account, details)
+        if region.is_rackspace:
+            return partial(import_vhd, self._world, self._storage, region, account, details)
+        return partial(import_url, self._world, region, details)
 
     def find(self, context: Context, task_id: str) -> _Task:
         """Return a task that an account may see, and that has not expired."""
@@ -185,15 +133,15 @@ class TaskBoard:
             "type": task.kind,
             "status": status,
             "owner": task.owner,
-            "created_at": _moment(task.created_at),
-            "updated_at": _moment(changed),
+            "created_at": moment(task.created_at),
+            "updated_at": moment(changed),
             "self": f"/v2/tasks/{task.id}",
             "schema": "/v2/schemas/task",
             "input": task.details,
             "message": task.message or ("None" if region.is_rackspace else ""),
         }
         if task.outcome is not None:
-            document["expires_at"] = _moment(self._expiry(task))
+            document["expires_at"] = moment(self._expiry(task))
         if not region.is_rackspace:
             return {**document, "result": task.result, "request_id": task.request_id, "user_id": task.user_id}
         return {**document, "result": task.result} if task.result is not None else document

@@ -3,7 +3,7 @@
 import struct
 from typing import Final
 
-__all__ = ["refusal_code", "virtual_size"]
+__all__ = ["fixed_disk", "refusal_code", "virtual_size"]
 
 _FOOTER_BYTES: Final = 512
 _FOOTER: Final = struct.Struct(">8sIIQI4sI4sQQIII16s")
@@ -46,3 +46,11 @@ def _is_sparse(data: bytes, header_at: int) -> bool:
 def virtual_size(data: bytes) -> int:
     """Return how large a disk is for the machine that uses it."""
     return int(_FOOTER.unpack_from(data[-_FOOTER_BYTES:])[9])
+
+
+def fixed_disk(size: int = 4096) -> bytes:
+    """Return an empty fixed disk that the service takes."""
+    fields = (b"conectix", 2, 0x10000, 2**64 - 1, 0, b"emul", 0x10000, b"Wi2k", size, size, 0, _FIXED)
+    footer = bytearray(_FOOTER.pack(*fields, 0, b"emulator's disk!").ljust(_FOOTER_BYTES, b"\0"))
+    footer[64:68] = (~sum(footer) & 0xFFFFFFFF).to_bytes(4, "big")
+    return bytes(size) + bytes(footer)

@@ -1,15 +1,18 @@
 """What tasks do: imports and exports, in each dialect."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from aioimages.emulator.accounts import Account
-from aioimages.emulator.data import activate
+from aioimages.emulator.data import activate, fetched
 from aioimages.emulator.documents import new_document
 from aioimages.emulator.refusal import Refusal
 from aioimages.emulator.state import Region, StoredImage, World
+from aioimages.emulator.storage import Storage
 from aioimages.emulator.vhd import refusal_code, virtual_size
 
-__all__ = ["Failure", "check_input", "export_image", "import_fetched", "import_vhd"]
+__all__ = ["Failure", "check_input", "export_image", "import_url", "import_vhd"]
 
 _GLANCE_FAILURE: Final = "Task failed due to Internal Error"
 
@@ -30,15 +33,15 @@ def check_input(region: Region, kind: Any, details: Any) -> None:
         raise Refusal(400, f"Invalid location: {source}")
 
 
-def import_vhd(world: World, region: Region, account: Account, details: dict[str, Any]) -> dict[str, Any]:
+async def import_vhd(
+    world: World, storage: Storage, region: Region, account: Account, details: dict[str, Any]
+) -> dict[str, Any]:
     """Make an image of a disk in Cloud Files."""
     properties = details.get("image_properties")
     if not isinstance(properties, dict) or set(properties) != {"name"}:
         raise Failure("Image cannot be imported. Only the property 'name' is allowed, and it is required.")
-    container, _, name = str(details.get("import_from")).partition("/")
-    data = region.containers.get((account.tenant_id, container), {}).get(name)
-    if data is None:
-        raise Failure("Error: Image not found for import. Possible invalid location")
+    with _failing({404: "Error: Image not found for import. Possible invalid location"}):
+        data = await storage.read(region, account, str(details.get("import_from")))
     code = refusal_code(data, world.settings.vhd_limit_bytes)
     if code is not None:
         raise Failure(f"Image cannot be imported. Error code: '{code}'")
@@ -56,7 +59,7 @@ def import_vhd(world: World, region: Region, account: Account, details: dict[str
     return {"image_id": image.id}
 
 
-def export_image(region: Region, account: Account, details: dict[str, Any]) -> dict[str, Any]:
+async def export_image(storage: Storage, region: Region, account: Account, details: dict[str, Any]) -> dict[str, Any]:
     """Write an image to Cloud Files."""
     container = str(details.get("receiving_swift_container"))
     image = region.images.get(str(details.get("image_uuid")))
@@ -68,22 +71,31 @@ def export_image(region: Region, account: Account, details: dict[str, Any]) -> d
         raise Failure(f"Error: Image in status '{image.document['status']}' cannot be exported.")
     if any(character in container for character in "/?."):
         raise Failure("Error: Invalid container name.")
-    objects = region.containers.get((account.tenant_id, container))
-    if objects is None:
-        raise Failure("Error: Swift container does not exist.")
     name = f"{image.id}.vhd"
-    if name in objects:
-        raise Failure(f"Error: Swift already has an object with id '{name}' in container '{container}'.")
-    objects[name] = image.data or b""
+    failures = {
+        404: "Error: Swift container does not exist.",
+        412: f"Error: Swift already has an object with id '{name}' in container '{container}'.",
+    }
+    with _failing(failures):
+        await storage.add(region, account, f"{container}/{name}", image.data or b"")
     return {"export_location": f"{container}/{name}"}
 
 
-def import_fetched(world: World, region: Region, details: dict[str, Any], data: bytes | None) -> dict[str, Any]:
-    """Make an image of what was fetched from a URL."""
+@contextmanager
+def _failing(sentences: Mapping[int, str]) -> Iterator[None]:
+    """Let a task fail where Cloud Files refuses, with a sentence for the status."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise Failure(sentences.get(refusal.status, f"Error: {refusal.message}")) from None
+
+
+async def import_url(world: World, region: Region, details: dict[str, Any]) -> dict[str, Any]:
+    """Make an image of what is at a URL."""
     for name in ("image_properties", "import_from_format"):
         if name not in details:
             raise Failure(f"Input does not contain '{name}' field")
-    properties = details["image_properties"]
+    data, properties = await fetched(details["import_from"]), details["image_properties"]
     if data is None or not isinstance(properties, dict) or not properties.get("container_format"):
         raise Failure(_GLANCE_FAILURE)
     # As in reality, the image belongs to nobody unless the input says to whom.

@@ -1,5 +1,6 @@
 """The embedded cloud and somebody who asks it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -71,6 +72,45 @@ class Asker:
         """Ask Cloud Files."""
         where = f"/rackspace/DFW/files/v1/{self.cloud.producer.files_account}/{path}"
         return await self.ask(method, where, token=await self.token(), **options)
+
+    async def swift(self, method: str, path: str, **options: Any) -> Answer:
+        """Ask OpenStack's object store."""
+        where = f"/openstack/RegionOne/files/v1/AUTH_{self.cloud.producer.tenant_id}/{path}"
+        return await self.ask(method, where, token=await self.token(), **options)
+
+    async def send_raw(self, method: str, path: str, rest: bytes, *, breaks_off: bool = False) -> bytes:
+        """Send Cloud Files a request that no client would send, and return the first line of the answer."""
+        host, _, port = self.base.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        where = f"/rackspace/DFW/files/v1/{self.cloud.producer.files_account}/{path}"
+        head = f"{method} {where} HTTP/1.1\r\nHost: {host}\r\nX-Auth-Token: {await self.token()}\r\n"
+        writer.write(head.encode() + rest)
+        if breaks_off:
+            writer.write_eof()
+        line = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+        return line
+
+    async def cloud_servers(self, method: str, path: str, **options: Any) -> Answer:
+        """Ask Rackspace's compute service."""
+        where = f"/rackspace/DFW/servers/v2/{self.cloud.producer.tenant_id}/{path}"
+        return await self.ask(method, where, token=await self.token(), **options)
+
+    async def nova(self, method: str, path: str, **options: Any) -> Answer:
+        """Ask OpenStack's compute service."""
+        where = f"/openstack/RegionOne/compute/v2.1/{path}"
+        return await self.ask(method, where, token=await self.token(), **options)
+
+    async def task(self, kind: str, details: dict[str, Any]) -> dict[str, Any]:
+        """Ask Rackspace for a task, and return it when it is final."""
+        task = (await self.cloud_images("POST", "tasks", json={"type": kind, "input": details})).json
+        for _ in range(200):
+            told: dict[str, Any] = (await self.cloud_images("GET", f"tasks/{task['id']}")).json
+            if told["status"] in {"success", "failure"}:
+                return told
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{task} never ends")
 
 
 def _password(name: str, password: str) -> dict[str, Any]:

@@ -73,7 +73,8 @@ async def test_rackspace(asker: Asker, tenant: dict[str, str]) -> None:
     access = answer.json["access"]
     assert access["user"]["RAX-AUTH:defaultRegion"] == "DFW"
     assert access["token"]["expires"].endswith("-06:00")
-    assert [service["type"] for service in access["serviceCatalog"]] == ["object-store", "image", "rax:dns"]
+    types = [service["type"] for service in access["serviceCatalog"]]
+    assert types == ["object-store", "image", "compute", "rax:dns"]
 
 
 @pytest.mark.parametrize(

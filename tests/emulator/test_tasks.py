@@ -172,29 +172,6 @@ async def test_scripts(asker: Asker) -> None:
     assert (await asker.cloud_images("GET", f"tasks/{tasks[2]['id']}")).json["status"] == "processing"
 
 
-async def test_cloud_files(asker: Asker) -> None:
-    """Cloud Files keeps objects in containers, and checks what it is told of them."""
-    for method, path, options, status in (
-        ("PUT", "disks", {}, 201),
-        ("PUT", "disks", {}, 202),
-        ("PUT", "disks/a/b.vhd", {"data": b"0123456789"}, 201),
-        ("PUT", "disks/c.vhd", {"data": b"x", "headers": {"ETag": "wrong"}}, 422),
-        ("PUT", "missing/c.vhd", {"data": b"x"}, 404),
-        ("GET", "disks/a/b.vhd", {"headers": {"Range": "bytes=20-"}}, 416),
-        ("GET", "disks/missing", {}, 404),
-        ("GET", "missing", {}, 404),
-        ("DELETE", "disks", {}, 409),
-    ):
-        assert (await asker.cloud_files(method, path, **options)).status == status, (method, path)
-    listed = (await asker.cloud_files("GET", "disks?prefix=a/")).json
-    assert [(entry["name"], entry["bytes"]) for entry in listed] == [("a/b.vhd", 10)]
-    part = await asker.cloud_files("GET", "disks/a/b.vhd", headers={"Range": "bytes=2-4"})
-    assert (part.status, part.body) == (206, b"234")
-    assert (await asker.cloud_files("GET", "disks/a/b.vhd")).body == b"0123456789"
-    assert (await asker.cloud_files("DELETE", "disks/a/b.vhd")).status == 204
-    assert (await asker.cloud_files("DELETE", "disks")).status == 204
-
-
 async def test_names_that_are_not_there() -> None:
     """Asking for an image or a region that is not there is a mistake of the test's."""
     async with Emulator() as cloud:

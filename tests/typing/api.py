@@ -48,7 +48,7 @@ from aioimages import (
     in_,
     vhd,
 )
-from aioimages.emulator import Account, Emulator
+from aioimages.emulator import Account, Emulator, ObjectStore
 from aioimages.progress import LoggingProgress, RichProgress, TqdmProgress
 
 
@@ -261,8 +261,12 @@ def disks(path: Path, first: bytes, last: bytes) -> None:
 
 async def emulator() -> None:
     """Run the embedded cloud."""
-    async with Emulator(task_seconds=(0.1, 0.2)) as cloud:
+    store = ObjectStore("http://localhost/v1/AUTH_x", "token")
+    async with Emulator(task_seconds=(0.1, 0.2), object_store=store, object_limit_bytes=2**20) as cloud:
         assert_type(cloud.producer, Account)
         assert_type(cloud.rackspace_auth_url, str)
         assert_type(cloud.add_image(cloud.producer, name="web"), str)
+        assert_type(cloud.objects(cloud.producer, "exports", region="ORD"), list[str])
+        assert_type(cloud.add_server(cloud.producer, region="ORD", name="web", disk=b""), str)
+        cloud.script_capture(status="deleted", seconds=5.0, count=2)
         cloud.faults.status(503, path="/images", times=2)
