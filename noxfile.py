@@ -81,7 +81,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def live(session: nox.Session) -> None:
-    """Run the contract suite against a real Keystone and Glance, which it installs beside the project and starts."""
+    """Run the contract suite against a real Keystone, Glance and Swift, which it installs beside the project."""
     session.install(".[demo]", *group("tests"))
     session.run("pytest", "tests/contract", "tests/live", "--cloud", "live", *session.posargs)
 

@@ -89,7 +89,7 @@ def _person(account: Account) -> Person:
 
 
 class _Real:
-    """A real Keystone and Glance."""
+    """A real Keystone, Glance and Swift."""
 
     dialect = "openstack"
 

@@ -75,7 +75,7 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.fixture(scope="session")
 def real_cloud() -> Iterator[RealCloud]:
-    """Start a real Keystone and Glance, once."""
+    """Start a real Keystone, Glance and Swift, once."""
     with RealCloud.start(ROOT) as cloud:
         yield cloud
 

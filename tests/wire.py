@@ -1,12 +1,15 @@
 """Plain HTTP to a cloud: what the client does not do yet, or must not be judged by."""
 
 import io
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
-__all__ = ["Person", "Wire"]
+__all__ = ["ObjectAnswer", "Person", "Wire"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +27,27 @@ class Person:
 
 
 @dataclass(frozen=True)
+class ObjectAnswer:
+    """What the object service has said."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
 class Wire:
-    """The image service, as somebody who has signed in.
+    """The image service and the object service, as somebody who has signed in.
 
     Attributes:
-        root: The service's URL as the catalog has it, without a version.
+        root: The image service's URL as the catalog has it, without a version.
         token: The token.
+        objects_root: The object service's URL as the catalog has it, with the account.
     """
 
     root: str
     token: str = field(repr=False)
+    objects_root: str = ""
 
     @classmethod
     async def keystone(cls, auth_url: str, person: Person, *, region: str) -> "Wire":
@@ -47,14 +61,14 @@ class Wire:
         ):
             answer.raise_for_status()
             catalog = (await answer.json())["token"]["catalog"]
-            urls = [
-                endpoint["url"]
+            urls = {
+                service["type"]: endpoint["url"]
                 for service in catalog
-                if service["type"] == "image"
                 for endpoint in service["endpoints"]
                 if endpoint["interface"] == "public" and endpoint["region"] == region
-            ]
-            return cls(urls[0].rstrip("/").removesuffix("/v2"), answer.headers["X-Subject-Token"])
+            }
+            token = answer.headers["X-Subject-Token"]
+            return cls(urls["image"].rstrip("/").removesuffix("/v2"), token, urls["object-store"])
 
     @classmethod
     async def rackspace(cls, auth_url: str, person: Person, *, region: str) -> "Wire":
@@ -66,14 +80,13 @@ class Wire:
         ):
             answer.raise_for_status()
             access = (await answer.json())["access"]
-            urls = [
-                endpoint["publicURL"]
+            urls = {
+                service["type"]: endpoint["publicURL"]
                 for service in access["serviceCatalog"]
-                if service["type"] == "image"
                 for endpoint in service["endpoints"]
-                if endpoint["region"] == region
-            ]
-            return cls(urls[0].partition("/v2")[0], access["token"]["id"])
+                if endpoint.get("region") == region
+            }
+            return cls(urls["image"].partition("/v2")[0], access["token"]["id"], urls["object-store"])
 
     async def request(self, method: str, path: str, **options: Any) -> Any:
         """Ask for something below `/v2`, and return the answer: its JSON where it has any, otherwise its bytes."""
@@ -123,3 +136,31 @@ class Wire:
             operations = b'[{"op": "replace", "path": "/protected", "value": false}]'
             await self.request("PATCH", f"images/{image['id']}", data=operations, headers=patch)
         await self.request("DELETE", f"images/{image['id']}")
+
+    async def objects(self, method: str, path: str = "", *, status: int, **options: Any) -> ObjectAnswer:
+        """Ask for something below the account, and return the answer, which has to have this status."""
+        answer = await self._ask_objects(method, path, **options)
+        assert answer.status == status, f"{method} {path}: {answer.status} {answer.body[:500]!r}"
+        return answer
+
+    async def _ask_objects(self, method: str, path: str, **options: Any) -> ObjectAnswer:
+        headers = {"X-Auth-Token": self.token, **options.pop("headers", {})}
+        url = f"{self.objects_root}/{path}" if path else self.objects_root
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, url, headers=headers, **options) as answer,
+        ):
+            return ObjectAnswer(answer.status, answer.headers, await answer.read())
+
+    async def object_names(self, container: str = "") -> list[str]:
+        """Return what a container's listing has, or the account's."""
+        listing = await self.objects("GET", quote(container), status=200, params={"format": "json"})
+        return [entry["name"] for entry in json.loads(listing.body)]
+
+    async def delete_all_objects(self) -> None:
+        """Delete what is in the account."""
+        for container in await self.object_names():
+            for name in await self.object_names(container):
+                answer = await self._ask_objects("DELETE", f"{quote(container)}/{quote(name)}")
+                assert answer.status in (204, 404)  # the latter of what has expired, which is then off the listing
+            await self.objects("DELETE", quote(container), status=204)

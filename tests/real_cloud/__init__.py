@@ -1,4 +1,4 @@
-"""A real Keystone and a real Glance on loopback, installed, started, filled and stopped for the tests.
+"""A real Keystone, Glance and Swift on loopback, installed, started, filled and stopped for the tests.
 
     with RealCloud.start(root) as cloud:
         cloud.auth_url, cloud.producer.password, cloud.put_file("web.vhd", data)

@@ -11,8 +11,9 @@ from pathlib import Path
 from real_cloud._files import FileServer
 from real_cloud._identity import Account, Identity
 from real_cloud._install import Installed, install
-from real_cloud._server import Server
+from real_cloud._server import Gunicorn, Server, SwiftServer
 from real_cloud._settings import REGION, Site, prepare_glance, prepare_keystone
+from real_cloud._swift import ROLES, prepare_swift
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class RealCloud:
     """Keystone, with `/v3`."""
     image_url: str
     """Glance, as in the catalog: without a version."""
+    object_url: str
+    """Swift, without a version; the catalog has it with `/v1/AUTH_` and the project's id."""
     region: str
     producer: Account
     """Role `member`; shares images."""
@@ -33,7 +36,7 @@ class RealCloud:
     sdk_python: Path
     """A Python that can `import openstack`."""
     files: FileServer = field(repr=False)
-    _servers: tuple[Server, ...] = field(repr=False)
+    _servers: "_Servers" = field(repr=False)
 
     @classmethod
     @contextmanager
@@ -44,18 +47,18 @@ class RealCloud:
             folder = tempfile.TemporaryDirectory(prefix="real-cloud-", ignore_cleanup_errors=True)
             data = Path(stack.enter_context(folder))
             files = stack.enter_context(FileServer())
-            keystone = stack.enter_context(Server("keystone", data / "keystone.log"))
-            glance = stack.enter_context(Server("glance", data / "glance.log"))
+            servers = _Servers(data, stack)
             site = Site(
                 environment=installed.cloud,
                 data=data,
                 password=secrets.token_hex(12),
-                keystone_url=keystone.url,
-                glance_url=glance.url,
-                import_ports=(glance.port, files.port),
+                keystone_url=servers.keystone.url,
+                glance_url=servers.glance.url,
+                swift_url=servers.swift["proxy"].url,
+                import_ports=(servers.glance.port, files.port),
             )
-            _launch(site, keystone, glance)
-            yield _fill(cls, site, installed, files, (keystone, glance))
+            servers.launch(site)
+            yield _fill(cls, site, installed, files, servers)
 
     def put_file(self, name: str, data: bytes) -> str:
         """Serve these bytes to imports; returns the URL that Glance may fetch."""
@@ -63,33 +66,51 @@ class RealCloud:
 
     def log_tail(self) -> str:
         """The ends of the servers' logs."""
-        return "\n".join(server.log_tail() for server in self._servers)
+        return "\n".join(server.log_tail() for server in self._servers.all)
 
 
-def _launch(site: Site, keystone: Server, glance: Server) -> None:
-    """Prepare and start both side by side; Glance wants Keystone only once it is asked something."""
+class _Servers:
+    """The servers of a cloud, which are stopped with the stack."""
 
-    def start_keystone() -> None:
+    def __init__(self, data: Path, stack: ExitStack) -> None:
+        self.keystone = stack.enter_context(Gunicorn("keystone", data / "keystone.log"))
+        self.glance = stack.enter_context(Gunicorn("glance", data / "glance.log"))
+        names = {role: f"swift-{role}" for role in ROLES}
+        self.swift = {
+            role: stack.enter_context(SwiftServer(name, data / f"{name}.log")) for role, name in names.items()
+        }
+        self.all: tuple[Server, ...] = (self.keystone, self.glance, *self.swift.values())
+
+    def launch(self, site: Site) -> None:
+        """Prepare and start them side by side; the others want Keystone only once they are asked something."""
+        # Keystone takes longer than the other two together, and would take longer still beside both on two cores.
+        with ThreadPoolExecutor(2) as pool:
+            for outcome in [pool.submit(start, site) for start in (self._keystone, self._glance, self._swift)]:
+                outcome.result()
+
+    def _keystone(self, site: Site) -> None:
         environment = prepare_keystone(site)
-        keystone.launch(site.environment / "bin" / "gunicorn", "keystone.wsgi.api:application", environment)
-        keystone.wait()
+        self.keystone.launch(site.environment / "bin" / "gunicorn", "keystone.wsgi.api:application", environment)
+        self.keystone.wait()
 
-    def start_glance() -> None:
+    def _glance(self, site: Site) -> None:
         environment = prepare_glance(site)
-        glance.launch(site.environment / "bin" / "gunicorn", "glance.wsgi.api:application", environment)
-        glance.wait()
+        self.glance.launch(site.environment / "bin" / "gunicorn", "glance.wsgi.api:application", environment)
+        self.glance.wait()
 
-    with ThreadPoolExecutor(2) as pool:
-        for outcome in [pool.submit(start_keystone), pool.submit(start_glance)]:
-            outcome.result()
+    def _swift(self, site: Site) -> None:
+        configurations = prepare_swift(site, {role: server.port for role, server in self.swift.items()})
+        for role, server in self.swift.items():
+            server.launch(site.environment, configurations[role])
+        for server in self.swift.values():
+            server.wait()
 
 
-def _fill(
-    cls: type[RealCloud], site: Site, installed: Installed, files: FileServer, servers: tuple[Server, ...]
-) -> RealCloud:
+def _fill(cls: type[RealCloud], site: Site, installed: Installed, files: FileServer, servers: _Servers) -> RealCloud:
     auth_url = f"{site.keystone_url}/v3"
     admin = Identity(auth_url, username="admin", password=site.password, project_name="admin")
     admin.register("image", "glance", site.glance_url, REGION)
+    admin.register("object-store", "swift", f"{site.swift_url}/v1/AUTH_$(project_id)s", REGION)
     accounts = {"admin": site.password}
     for name in ("producer", "consumer"):
         accounts[name] = secrets.token_hex(12)
@@ -101,6 +122,7 @@ def _fill(
     return cls(
         auth_url=auth_url,
         image_url=site.glance_url,
+        object_url=site.swift_url,
         region=REGION,
         producer=signed["producer"],
         consumer=signed["consumer"],

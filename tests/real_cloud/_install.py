@@ -23,7 +23,7 @@ class Installed(NamedTuple):
     """Where things are."""
 
     cloud: Path
-    """The folder of the virtual environment of Keystone and Glance."""
+    """The folder of the virtual environment of Keystone, Glance and Swift."""
     sdk_python: Path
     """A Python that can `import openstack`."""
 
@@ -34,7 +34,7 @@ def install(root: Path) -> Installed:
     with _locked(root / "lock"):
         _qemu_utils()
         python = _interpreter()
-        cloud = _environment(root / "cloud", python, "cloud-requirements.txt", "cloud-constraints.txt")
+        cloud = _cloud_environment(root / "cloud", python)
         sdk = _environment(root / "sdk", python, "sdk-requirements.txt", "sdk-constraints.txt")
     return Installed(cloud=cloud, sdk_python=sdk / "bin" / "python")
 
@@ -61,7 +61,18 @@ def _interpreter() -> str:
         if f"python{version}" in _INTERPRETERS:
             return found
         tried.append(f"{found} ({version})")
-    raise RealCloudError(f"Keystone and Glance need one of {', '.join(_INTERPRETERS)}; found: {tried or 'none'}")
+    raise RealCloudError(f"Keystone, Glance and Swift need one of {', '.join(_INTERPRETERS)}; found: {tried or 'none'}")
+
+
+def _cloud_environment(folder: Path, python: str) -> Path:
+    """Swift's pyeclib comes with the library that it needs wherever there is a wheel of it."""
+    try:
+        return _environment(folder, python, "cloud-requirements.txt", "cloud-constraints.txt")
+    except RealCloudError as error:
+        if "pyeclib" not in str(error).lower():
+            raise
+        advice = "Swift needs pyeclib, and there is no wheel of it for this machine: to build one, install a C compiler"
+        raise RealCloudError(f"{advice} and liberasurecode (Debian's liberasurecode-dev)\n{error}") from error
 
 
 def _environment(folder: Path, python: str, requirements: str, constraints: str) -> Path:

@@ -25,6 +25,7 @@ class Site:
     """Of the administrator."""
     keystone_url: str
     glance_url: str
+    swift_url: str
     import_ports: tuple[int, ...]
     """From where on loopback Glance may import: its own port and the file server's."""
 
@@ -34,7 +35,7 @@ def prepare_keystone(site: Site) -> dict[str, str]:
     folder = site.data / "keystone"
     folder.mkdir()
     config = folder / "keystone.conf"
-    _write(config, _keystone(folder))
+    write(config, _keystone(folder))
     manage: list[str | Path] = [site.environment / "bin" / "keystone-manage", "--config-file", config]
     keys_of: tuple[str, ...] = ("--keystone-user", folder.owner(), "--keystone-group", folder.group())
     run([*manage, "db_sync"], timeout=_COMMAND_LIMIT)
@@ -56,7 +57,7 @@ def prepare_glance(site: Site) -> dict[str, str]:
     folder = site.data / "glance"
     folder.mkdir()
     config = folder / "glance-api.conf"
-    _write(config, _glance(site, folder))
+    write(config, _glance(site, folder))
     manage: list[str | Path] = [site.environment / "bin" / "glance-manage", "--config-file", config]
     run([*manage, "db_sync"], timeout=_COMMAND_LIMIT)
     run([*manage, "db_load_metadefs"], timeout=_COMMAND_LIMIT)
@@ -97,7 +98,7 @@ def _glance(site: Site, folder: Path) -> dict[str, dict[str, str]]:
         "database": _database(folder),
         "glance_store": {"default_backend": "fast"},
         **stores,
-        "keystone_authtoken": _authtoken(site),
+        "keystone_authtoken": authtoken(site),
         # Without it, the task that digests what is at an added location dies.
         "oslo_concurrency": {"lock_path": str(folder)},
         "paste_deploy": {"flavor": "keystone", "config_file": f"{etc}/glance-api-paste.ini"},
@@ -110,7 +111,8 @@ def _glance(site: Site, folder: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def _authtoken(site: Site) -> dict[str, str]:
+def authtoken(site: Site) -> dict[str, str]:
+    """How a service asks Keystone about tokens."""
     return {
         "www_authenticate_uri": f"{site.keystone_url}/v3",
         "auth_url": f"{site.keystone_url}/v3",
@@ -136,7 +138,8 @@ def _let_readers_be(folder: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
 
 
-def _write(path: Path, sections: Mapping[str, Mapping[str, str]]) -> None:
+def write(path: Path, sections: Mapping[str, Mapping[str, str]]) -> None:
+    """Write a configuration file, as oslo.config and PasteDeploy read them."""
     blocks = [
         [f"[{name}]", *(f"{key} = {value}" for key, value in options.items())] for name, options in sections.items()
     ]
