@@ -11,7 +11,6 @@ import attrs
 from aioimages._call import Body, Call
 from aioimages._calls import objects as calls
 from aioimages._errors import AioImagesError, ChecksumMismatchError
-from aioimages._exchange import is_passing
 from aioimages._groups import task_group
 from aioimages._listing import Listing
 from aioimages._models import Segment, StoredObject
@@ -116,21 +115,7 @@ class ObjectUploader:
                 metadata=self.description.metadata if name == self.name else None,
             )
 
-        async def attempt() -> str:
-            try:
-                return await sender.send(call)
-            except AioImagesError as error:
-                if is_passing(error):
-                    sender.refuse_to_repeat(error, "")
-                raise
-
-        retrier = self.session.retry.retrying(
-            sender.pause_after, deadline=float("inf"), clock=anyio.current_time, sleep=anyio.sleep
-        )
-        try:
-            etag: str = await retrier(attempt)
-        finally:
-            sender.meter.end()
+        etag = await sender.send_until_final(call)
         try:
             sender.digest.check(Expected("md5", etag), f"object {self.container}/{name} has other data than were sent")
         except ChecksumMismatchError:

@@ -10,7 +10,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from aioimages._call import Body, Call
 from aioimages._errors import AioImagesError, SourceChangedError, UnauthorizedError, UnreplayableBodyError
-from aioimages._exchange import pause_after
+from aioimages._exchange import is_passing, pause_after
 from aioimages._groups import task_group
 from aioimages._progress import Meter, Progress
 from aioimages._session import Session
@@ -111,6 +111,26 @@ class Sender:
         if problem is not None:
             raise problem
         return results[0]
+
+    async def send_until_final(self, call: Callable[[Body], Call[T]]) -> T:
+        """Send the source as often as that takes, where to do so twice is to do it once."""
+
+        async def attempt() -> T:
+            try:
+                return await self.send(call)
+            except AioImagesError as error:
+                if is_passing(error):
+                    self.refuse_to_repeat(error, "")
+                raise
+
+        retrier = self.session.retry.retrying(
+            self.pause_after, deadline=float("inf"), clock=anyio.current_time, sleep=anyio.sleep
+        )
+        try:
+            result: T = await retrier(attempt)
+        finally:
+            self.meter.end()
+        return result
 
     def pause_after(self, error: BaseException) -> float | None:
         """Return how many seconds to wait before another try, or `None` where there should be none."""
