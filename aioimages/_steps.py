@@ -7,19 +7,14 @@ from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Final, Self
 
-import anyio
-
-from aioimages._errors import AioImagesError, NotFoundError
-from aioimages._groups import task_group
 from aioimages._progress import Meter, Progress
+from aioimages._undoing import undo
 
 __all__ = ["Steps"]
 
 _log: Final = logging.getLogger("aioimages")
 # A program that is cancelled is not held up for longer.
 _UNDOING_SECONDS: Final = 15.0
-
-Undo = Callable[[], Awaitable[None]]
 
 
 class Steps:
@@ -59,33 +54,13 @@ class Steps:
         self._meter.advance(1)
 
     @asynccontextmanager
-    async def undone(self, undo: Undo, *, always: bool) -> AsyncIterator[None]:
+    async def undone(self, function: Callable[[], Awaitable[object]], *, always: bool) -> AsyncIterator[None]:
         """Undo something when the block fails, or whenever it is over."""
         try:
             yield
         except BaseException as error:
-            problem = await self._undo(undo)
-            if problem is not None:
+            if problem := await undo(function, seconds=_UNDOING_SECONDS):
                 error.add_note(f"{self._job} of {self._key}: something is left behind: {problem}")
             raise
-        if always and (problem := await self._undo(undo)) is not None:
+        if always and (problem := await undo(function, seconds=_UNDOING_SECONDS)):
             _log.warning("%s of %s: something is left behind: %s", self._job, self._key, problem)
-
-    async def _undo(self, undo: Undo) -> AioImagesError | str | None:
-        """Undo something, in a task that a further cancellation does not reach, and return what hindered it."""
-        problems: list[AioImagesError | str] = []
-
-        async def run() -> None:
-            with anyio.move_on_after(_UNDOING_SECONDS, shield=True) as scope:
-                try:
-                    await undo()
-                except NotFoundError:
-                    return
-                except AioImagesError as error:
-                    problems.append(error)
-            if scope.cancelled_caught:
-                problems.append(f"there was no answer within {_UNDOING_SECONDS:g} s")
-
-        async with task_group() as group:
-            group.start_soon(run)
-        return problems[0] if problems else None

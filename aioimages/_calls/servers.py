@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from aioimages import _codec
 from aioimages._call import Call, Replay, Reply, identifier, path
@@ -16,9 +16,10 @@ def list_page() -> Call[Page[Server]]:
     read_servers = _codec.under(list[Server], "servers")
 
     def read(reply: Reply) -> Page[Server]:
-        # The link to the next page is not looked at: the last server's id is the marker, and an empty page the last.
-        servers = read_servers(reply)
-        return Page(tuple(servers), servers[-1].id if servers else None)
+        links = _codec.document(reply).get("servers_links")
+        following = [link.get("href") for link in links if link.get("rel") == "next"] if isinstance(links, list) else []
+        markers = parse_qs(urlsplit(str(following[0])).query).get("marker") if following else None
+        return Page(tuple(read_servers(reply)), markers[-1] if markers else None)
 
     return Call(method="GET", path="servers", read=read)
 

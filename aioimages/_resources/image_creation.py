@@ -5,22 +5,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-import anyio
-
 from aioimages._calls import images
 from aioimages._calls.data import start_import
 from aioimages._calls.stores import import_methods
 from aioimages._calls.tasks import create as create_task
 from aioimages._calls.tasks import import_input
 from aioimages._dialect import Operation
-from aioimages._errors import AioImagesError, AmbiguousOutcomeError, NotFoundError, UnsupportedOperationError
-from aioimages._groups import task_group
+from aioimages._errors import AmbiguousOutcomeError, UnsupportedOperationError
 from aioimages._models import Image
 from aioimages._policy import UNSET, Unset
 from aioimages._progress import Progress
 from aioimages._resources.image_data import ImageData, given_source
 from aioimages._session import Session
 from aioimages._transfer.source import UploadSource
+from aioimages._undoing import undo
 from aioimages._waiting import Waiter
 
 __all__ = ["ImageCreation"]
@@ -219,19 +217,7 @@ class ImageCreation(ImageData):
             yield
         except BaseException as error:
             if not keep_failed and not isinstance(error, AmbiguousOutcomeError):
-                # In a task of its own, which a further cancellation does not reach.
-                async with task_group() as group:
-                    group.start_soon(self._clean_up, image_id, error)
+                call = images.delete(image_id)
+                if problem := await undo(lambda: self._session.run(call), seconds=_CLEANING_SECONDS):
+                    error.add_note(f"image {image_id} is left behind: {problem}")
             raise
-
-    async def _clean_up(self, image_id: str, error: BaseException) -> None:
-        left = f"image {image_id} is left behind"
-        with anyio.move_on_after(_CLEANING_SECONDS, shield=True) as scope:
-            try:
-                await self._session.run(images.delete(image_id))
-            except NotFoundError:
-                return
-            except AioImagesError as problem:
-                error.add_note(f"{left}: {problem}")
-        if scope.cancelled_caught:
-            error.add_note(f"{left}: the service did not answer within {_CLEANING_SECONDS:g} s")

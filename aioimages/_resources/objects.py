@@ -2,11 +2,12 @@
 
 import builtins
 from collections.abc import Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import Any, Final, overload
 
 from aioimages._calls import objects as calls
+from aioimages._errors import NotFoundError
 from aioimages._listing import Listing
 from aioimages._models import Container, Download, Segment, StoredObject
 from aioimages._policy import count
@@ -254,8 +255,11 @@ class Objects:
         Raises:
             NotFoundError: There is none.
         """
-        found = await self.get(container, name)
-        await self._session.run(calls.delete(container, name, with_segments=found.is_large))
+        is_large = False
+        # One whose time has come may still be listed, and is no longer there: to delete it takes it off.
+        with suppress(NotFoundError):
+            is_large = (await self.get(container, name)).is_large
+        await self._session.run(calls.delete(container, name, with_segments=is_large))
 
     async def copy(self, container: str, name: str, to_container: str, to_name: str) -> None:
         """Copy an object within the account: the service does it by itself. A large one becomes one of one piece.

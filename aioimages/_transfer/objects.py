@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
-import anyio
 import attrs
 
 from aioimages._call import Body, Call
@@ -19,6 +18,7 @@ from aioimages._session import Session
 from aioimages._transfer.digest import Digest, Expected
 from aioimages._transfer.sending import Sender, digest_of
 from aioimages._transfer.source import Source
+from aioimages._undoing import undo
 
 __all__ = ["Description", "ObjectUploader"]
 
@@ -136,21 +136,18 @@ class ObjectUploader:
             whole = Digest("md5")
             whole.add("".join(segment.etag for segment in segments).encode())
             whole.check(Expected("md5", etag), f"object {self.container}/{self.name} is not made of what was sent")
-        except BaseException:
-            if not self.resume:
-                # In a task of its own, which a further cancellation does not reach.
-                async with task_group() as group:
-                    group.start_soon(self._clean_up)
+        except BaseException as error:
+            if not self.resume and (problem := await undo(self._clean_up, seconds=_CLEANING_SECONDS)):
+                error.add_note(f"segments of object {self.container}/{self.name} are left behind: {problem}")
             raise
         finally:
             total.meter.end()
         return segments, etag
 
     async def _clean_up(self) -> None:
-        with anyio.move_on_after(_CLEANING_SECONDS, shield=True):
-            for segment in await self._segments_there():
-                if self._run in segment.name:
-                    await self._delete(segment)
+        for segment in await self._segments_there():
+            if self._run in segment.name:
+                await self._delete(segment)
 
     async def _send_segments(self, there: Sequence[Segment], total: "_Total") -> list[Segment]:
         size = self.source.size_bytes
