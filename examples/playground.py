@@ -2,7 +2,7 @@
 
 They use yours when `OS_CLOUD` or other `OS_*` variables name one. `IMAGE_ID` then says which image of yours to work on,
 `MEMBER_ID` whom to share it with, `MEMBER_CLOUD` how that account is called in `clouds.yaml`, `IMPORT_FROM` what to
-import, and `CONTAINER` where to export to.
+import, `CONTAINER` where to export to, and `OTHER_REGION` where to move to.
 """
 
 import asyncio
@@ -21,10 +21,11 @@ POLL = PollPolicy(first=0.1)
 
 @attrs.frozen
 class Playground:
-    """A cloud to try things on: your account, a second account, and what there is to work with."""
+    """A cloud to try things on: your account, a second account, a second region, and what there is to work with."""
 
     client: Client
     member: Client
+    elsewhere: Client
     image_id: str
     member_id: str
     import_from: str
@@ -35,50 +36,62 @@ class Playground:
 async def embedded() -> AsyncIterator[Playground]:
     """Start the embedded cloud in Rackspace's dialect, with two accounts, an image and a disk in it."""
     async with Emulator() as cloud:
-        producer, consumer = (
+        producer, consumer, elsewhere = (
             Client(
                 RackspaceApiKey(account.username, account.api_key, auth_url=cloud.rackspace_auth_url),
-                region="DFW",
+                region=region,
                 poll=POLL,
             )
-            for account in (cloud.producer, cloud.consumer)
+            for account, region in ((cloud.producer, "DFW"), (cloud.consumer, "DFW"), (cloud.producer, "ORD"))
         )
-        image_id = cloud.add_image(cloud.producer, region="DFW", name="web", status="active", os_distro="debian")
         disk = next(disks(1))
+        image_id = cloud.add_image(cloud.producer, region="DFW", name="web", data=disk.data, os_distro="debian")
         cloud.put_object(cloud.producer, "disks/web.vhd", disk.data, region="DFW")
         cloud.create_container(cloud.producer, "exports", region="DFW")
-        async with producer, consumer:
-            yield Playground(producer, consumer, image_id, cloud.consumer.tenant_id, "disks/web.vhd", "exports")
+        cloud.add_server(cloud.producer, region="DFW", name="web")
+        async with producer, consumer, elsewhere:
+            yield Playground(
+                producer, consumer, elsewhere, image_id, cloud.consumer.tenant_id, "disks/web.vhd", "exports"
+            )
 
 
 @asynccontextmanager
 async def embedded_openstack() -> AsyncIterator[Playground]:
     """Start the embedded cloud in OpenStack's dialect, with two accounts, an image with data, and a file at a URL."""
     async with Emulator() as cloud:
-        producer, consumer = (
+        producer, consumer, elsewhere = (
             Client(
                 KeystonePassword(
                     cloud.keystone_auth_url, account.username, account.password, project_name=account.project_name
                 ),
-                region="RegionOne",
+                region=region,
                 poll=POLL,
             )
-            for account in (cloud.producer, cloud.consumer)
+            for account, region in (
+                (cloud.producer, "RegionOne"),
+                (cloud.consumer, "RegionOne"),
+                (cloud.producer, "RegionTwo"),
+            )
         )
         image_id = cloud.add_image(cloud.producer, region="RegionOne", name="web", data=bytes(5_000_000))
         import_from = cloud.put_file("web.raw", bytes(5_000_000))
-        async with producer, consumer:
-            yield Playground(producer, consumer, image_id, cloud.consumer.tenant_id, import_from, "")
+        async with producer, consumer, elsewhere:
+            yield Playground(producer, consumer, elsewhere, image_id, cloud.consumer.tenant_id, import_from, "")
 
 
 @asynccontextmanager
 async def yours() -> AsyncIterator[Playground]:
     """Use the cloud that the environment names."""
-    async with connect(poll=POLL) as client, connect(os.environ.get("MEMBER_CLOUD"), poll=POLL) as member:
+    options = {"region": os.environ["OTHER_REGION"]} if "OTHER_REGION" in os.environ else {}
+    async with (
+        connect(poll=POLL) as client,
+        connect(os.environ.get("MEMBER_CLOUD"), poll=POLL) as member,
+        connect(poll=POLL, **options) as elsewhere,
+    ):
         image_id, member_id, import_from, container = (
             os.environ.get(name, "") for name in ("IMAGE_ID", "MEMBER_ID", "IMPORT_FROM", "CONTAINER")
         )
-        yield Playground(client, member, image_id, member_id, import_from, container)
+        yield Playground(client, member, elsewhere, image_id, member_id, import_from, container)
 
 
 def run(

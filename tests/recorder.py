@@ -10,7 +10,9 @@ from typing import Any
 from aioimages._resources.discovery import Info, Stores
 from aioimages._resources.images import Images
 from aioimages._resources.members import Members
+from aioimages._resources.objects import Objects
 from aioimages._resources.schemas import Schemas
+from aioimages._resources.servers import Servers
 from aioimages._resources.tasks import Tasks
 
 __all__ = ["Recorder"]
@@ -19,7 +21,9 @@ RESOURCES: dict[str, type] = {
     "images": Images,
     "info": Info,
     "members": Members,
+    "objects": Objects,
     "schemas": Schemas,
+    "servers": Servers,
     "stores": Stores,
     "tasks": Tasks,
 }
