@@ -15,6 +15,7 @@ import anyio
 import aioimages
 from aioimages import (
     Client,
+    Container,
     Credentials,
     DataStream,
     Download,
@@ -36,8 +37,10 @@ from aioimages import (
     RackspacePassword,
     RackspaceToken,
     RetryPolicy,
+    Server,
     StaticToken,
     Store,
+    StoredObject,
     Task,
     TaskFailedError,
     TaskFailureCode,
@@ -47,6 +50,7 @@ from aioimages import (
     gte,
     in_,
     vhd,
+    workflows,
 )
 from aioimages.emulator import Account, Emulator, ObjectStore
 from aioimages.progress import LoggingProgress, RichProgress, TqdmProgress
@@ -181,6 +185,39 @@ async def imports(client: Client, progress: Progress) -> None:
     assert_type(await client.info.import_methods(), tuple[str, ...])
     assert_type(await client.info.usage(), dict[str, Usage])
     assert_type(await client.info.versions(), tuple[str, ...])
+
+
+async def cloud_files(client: Client, path: Path) -> None:
+    """Store objects and fetch them."""
+    assert_type(client.objects.list_containers(prefix="a"), Listing[Container])
+    assert_type(await client.objects.get_container("disks"), Container)
+    assert_type(await client.objects.create_container("disks"), None)
+    assert_type(client.objects.list("disks", max_items=5), Listing[StoredObject])
+    stored = await client.objects.upload("disks", "web.vhd", path, segment_bytes=2**20, delete_after=60, resume=True)
+    assert_type(stored, StoredObject)
+    assert_type(stored.size_bytes, int)
+    assert_type(await client.objects.read("disks", "web.vhd", 0, 512), bytes)
+    assert_type(await client.objects.download("disks", "web.vhd", path), Download)
+    async with client.objects.download("disks", "web.vhd") as stream:
+        assert_type(stream, DataStream)
+    assert_type(await client.objects.copy("disks", "web.vhd", "disks", "copy"), None)
+    assert_type(await client.objects.delete("disks", "web.vhd"), None)
+    assert_type(client.servers.list(), Listing[Server])
+    assert_type(await client.servers.create_image("id", name="web"), str)
+
+
+async def jobs(client: Client, other: Client, path: Path) -> None:
+    """Do whole jobs."""
+    image = await workflows.import_disk(client, path, name="web", container="disks", properties={"a": "b"})
+    assert_type(image, Image)
+    assert_type(await workflows.export_disk(client, image.id, path, container="disks"), Download)
+    assert_type(await workflows.copy_image(image.id, source=client, target=other, container="disks"), Image)
+    ensured = await workflows.ensure_image(client, path, name="web", disk_format="raw", tags=["a"])
+    assert_type(ensured, workflows.Ensured)
+    assert_type(ensured.action, workflows.Action)
+    assert_type(await workflows.share(client, image.id, ["member"], accept_with=other), list[Member])
+    assert_type(await workflows.capture_server(client, "id", name="web", timeout=None), Image)
+    assert_type(client.dialect, str)
 
 
 class Lines:
