@@ -25,6 +25,7 @@ from aioimages import (
     ProgressEvent,
     RackspaceApiKey,
     RetryPolicy,
+    SourceChangedError,
     StaticToken,
     TaskFailedError,
     TransferError,
@@ -244,6 +245,50 @@ async def test_copies_that_cannot_be(world: World, here: Client) -> None:
         await workflows.copy_image(image_id, source=source, target=here)
     with pytest.raises(UnsupportedOperationError, match="is qcow2, and Rackspace imports VHD only"):
         await workflows.copy_image(image_id, source=source, target=here, container="moves")
+
+
+@rackspace
+async def test_copy_that_fails_half_way(world: World, here: Client) -> None:
+    """A copy whose data the target refuses leaves nothing there, and the error says why and at which step."""
+    source = client_of(world, "openstack", "RegionOne")
+    image_id = world.emulator.add_image(
+        world.emulator.producer, region="RegionOne", data=NOT_A_DISK, disk_format="vhd", container_format="bare"
+    )
+    with pytest.raises(TaskFailedError, match="396") as raised:
+        await workflows.copy_image(image_id, source=source, target=here, container="moves", create_container=True)
+    assert raised.value.__notes__[0] == f"copy_image of {image_id}: it did not import the disk"
+    assert await left(here) == set()
+
+
+@rackspace
+async def test_disk_that_changes_while_it_is_sent(here: Client, disk: Path) -> None:
+    """A disk that is written to while it is sent makes no image, and is not left in the container."""
+
+    class Meddler:
+        def update(self, event: ProgressEvent) -> None:
+            if event.phase == "upload":
+                disk.write_bytes(DISK[::-1])
+
+    with pytest.raises(SourceChangedError):
+        await workflows.import_disk(
+            here, disk, name="web", container="disks", create_container=True, progress=Meddler()
+        )
+    assert await left(here) == set()
+
+
+@rackspace
+async def test_tokens_that_end_in_the_middle(world: World, here: Client, there: Client, disk: Path) -> None:
+    """A copy survives that all tokens are refused while it is on its way."""
+    image = await workflows.import_disk(here, disk, name="web", container="disks", create_container=True)
+    await there.images.list().first()
+
+    copying = asyncio.create_task(
+        workflows.copy_image(image.id, source=here, target=there, container="moves", create_container=True)
+    )
+    await asyncio.sleep(0.1)
+    world.emulator.revoke_tokens()
+    copied = await copying
+    assert copied.checksum == image.checksum
 
 
 @openstack
