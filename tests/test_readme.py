@@ -16,7 +16,7 @@ from aioimages.emulator import Emulator
 pytestmark = pytest.mark.anyio
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-FIRST, BULK, DATA, EMBEDDED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+FIRST, BULK, DATA, JOBS, EMBEDDED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 async def run(program: str, **names: Any) -> dict[str, Any]:
@@ -28,11 +28,11 @@ async def run(program: str, **names: Any) -> dict[str, Any]:
     return names
 
 
-def client_of(cloud: Emulator) -> Client:
+def client_of(cloud: Emulator, region: str = "DFW") -> Client:
     """Return the producer's client."""
     account = cloud.producer
     credentials = RackspaceApiKey(account.username, account.api_key, auth_url=cloud.rackspace_auth_url)
-    return Client(credentials, region="DFW", poll=PollPolicy(first=0.05))
+    return Client(credentials, region=region, poll=PollPolicy(first=0.05))
 
 
 async def test_first_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +75,19 @@ async def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             names = await run(program, client=client)
     assert (tmp_path / "copy.qcow2").read_bytes() == (tmp_path / "web.qcow2").read_bytes()
     assert (names["image"].name, names["image"].status) == ("fetched", "active")
+
+
+async def test_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jobs' program imports a disk, exports it, and moves the image to another region."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "web.vhd").write_bytes(fixed_vhd())
+    async with Emulator() as cloud:
+        for region in ("DFW", "ORD"):
+            cloud.create_container(cloud.producer, "disks", region=region)
+        async with client_of(cloud) as client, client_of(cloud, "ORD") as other_region:
+            names = await run(JOBS, client=client, other_region=other_region)
+    assert (tmp_path / "copy.vhd").read_bytes() == fixed_vhd()
+    assert (names["moved"].name, names["moved"].status) == ("web", "active")
 
 
 async def test_embedded_cloud(capsys: pytest.CaptureFixture[str]) -> None:
