@@ -7,7 +7,7 @@ import asyncio
 import math
 import ssl as _ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode, urlsplit
@@ -53,6 +53,17 @@ def _without_hidden_retry(session: aiohttp.ClientSession) -> aiohttp.ClientSessi
         )
     session._retry_connection = False  # noqa: SLF001  # aiohttp has no public switch
     return session
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request whose connection may go just when its body ends.
+
+    Whoever waits for the answer is told of that; aiohttp's task that writes would tell it once more, to nobody.
+    """
+
+    async def write_bytes(self, *arguments: Any, **options: Any) -> None:
+        with suppress(aiohttp.ClientConnectionResetError):
+            await super().write_bytes(*arguments, **options)
 
 
 async def _note_queued(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
@@ -128,6 +139,7 @@ class Http:
             connector_owner=self._borrowed is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            request_class=_Request,
             trust_env=self._trust_env,
             trace_configs=traces,
             timeout=aiohttp.ClientTimeout(
