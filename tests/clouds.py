@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any, Protocol, Self
 
 from disks import NOT_A_DISK, RAW_DISK, fixed_vhd
@@ -27,6 +28,7 @@ class Site(Protocol):
     dialect: str
     auth_url: str
     region: str
+    second_region: str
     producer: Person
     consumer: Person
     admin: Person
@@ -53,7 +55,7 @@ class _Emulated:
         self._emulator = emulator
         self.dialect = dialect
         self.auth_url = emulator.rackspace_auth_url if dialect == "rackspace" else emulator.keystone_auth_url
-        self.region = "DFW" if dialect == "rackspace" else "RegionOne"
+        self.region, self.second_region = ("DFW", "ORD") if dialect == "rackspace" else ("RegionOne", "RegionTwo")
         self.producer = _person(emulator.producer)
         self.consumer = _person(emulator.consumer)
         self.admin = _person(emulator.admin)
@@ -89,7 +91,7 @@ def _person(account: Account) -> Person:
 
 
 class _Real:
-    """A real Keystone, Glance and Swift."""
+    """A real Keystone, Swift, and Glance in two regions."""
 
     dialect = "openstack"
 
@@ -97,7 +99,7 @@ class _Real:
         self.emulator: Emulator | None = None
         self._cloud = cloud
         self.auth_url = cloud.auth_url
-        self.region = cloud.region
+        self.region, self.second_region = cloud.region, cloud.second_region
         self.producer, self.consumer, self.admin = (
             Person(
                 username=account.username,
@@ -125,7 +127,9 @@ class _Real:
         await asyncio.sleep(1.2)
 
     async def clear(self) -> None:
-        await (await self.wire(self.admin)).delete_all_images()
+        admin = await self.wire(self.admin)
+        for url in self._cloud.image_urls.values():
+            await replace(admin, root=url).delete_all_images()
 
 
 @asynccontextmanager

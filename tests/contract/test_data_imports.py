@@ -68,11 +68,12 @@ async def test_import_that_fails(world: World) -> None:
 
 
 async def test_import_from_another_region(world: World) -> None:
-    """The service fetches an image from a region."""
-    there = await world.make_image(data=DATA)
+    """The service fetches an image from another region."""
+    elsewhere = world.client(world.credentials(world.site.producer), region=world.site.second_region)
+    there = await elsewhere.images.create(name="there", disk_format="raw", container_format="bare", data=DATA)
     image = await queued(world)
     await world.producer.images.start_import(
-        image.id, "glance-download", glance_region="RegionOne", glance_image_id=there.id
+        image.id, "glance-download", glance_region=world.site.second_region, glance_image_id=there.id
     )
     image = await world.producer.images.wait(image.id, timeout=30)
     assert (image.size, image.os_hash_value) == (there.size, there.os_hash_value)

@@ -13,7 +13,8 @@ _ROOT = Path(__file__).resolve().parents[2] / ".real-cloud"
 
 def _describe(cloud: RealCloud) -> str:
     lines = [f"OS_AUTH_URL={cloud.auth_url}", f"OS_REGION_NAME={cloud.region}"]
-    lines += [f"# images: {cloud.image_url}", f"# objects: {cloud.object_url}"]
+    lines += [f"# images in {region}: {url}" for region, url in cloud.image_urls.items()]
+    lines += [f"# objects: {cloud.object_url}"]
     for account in (cloud.producer, cloud.consumer, cloud.admin):
         lines += [
             f"# {account.username}, project {account.project_id}",

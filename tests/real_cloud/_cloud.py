@@ -2,7 +2,7 @@
 
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,21 +12,22 @@ from real_cloud._files import FileServer
 from real_cloud._identity import Account, Identity
 from real_cloud._install import Installed, install
 from real_cloud._server import Gunicorn, Server, SwiftServer
-from real_cloud._settings import REGION, Site, prepare_glance, prepare_keystone
+from real_cloud._settings import REGIONS, Site, prepare_glance, prepare_keystone
 from real_cloud._swift import ROLES, prepare_swift
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealCloud:
-    """A running cloud: one region, one administrator, two ordinary users in projects of their own."""
+    """A running cloud: two regions, one administrator, two ordinary users in projects of their own."""
 
     auth_url: str
     """Keystone, with `/v3`."""
-    image_url: str
-    """Glance, as in the catalog: without a version."""
+    image_urls: Mapping[str, str]
+    """Glance by region, as in the catalog: without a version."""
     object_url: str
-    """Swift, without a version; the catalog has it with `/v1/AUTH_` and the project's id."""
+    """Swift, without a version; the catalog has it with `/v1/AUTH_` and the project's id, in the first region only."""
     region: str
+    second_region: str
     producer: Account
     """Role `member`; shares images."""
     consumer: Account
@@ -53,9 +54,9 @@ class RealCloud:
                 data=data,
                 password=secrets.token_hex(12),
                 keystone_url=servers.keystone.url,
-                glance_url=servers.glance.url,
+                glance_urls={region: server.url for region, server in servers.glance.items()},
                 swift_url=servers.swift["proxy"].url,
-                import_ports=(servers.glance.port, files.port),
+                import_ports=(*(server.port for server in servers.glance.values()), files.port),
             )
             servers.launch(site)
             yield _fill(cls, site, installed, files, servers)
@@ -74,12 +75,15 @@ class _Servers:
 
     def __init__(self, data: Path, stack: ExitStack) -> None:
         self.keystone = stack.enter_context(Gunicorn("keystone", data / "keystone.log"))
-        self.glance = stack.enter_context(Gunicorn("glance", data / "glance.log"))
+        self.glance = {
+            region: stack.enter_context(Gunicorn(f"glance-{region}", data / f"glance-{region}.log"))
+            for region in REGIONS
+        }
         names = {role: f"swift-{role}" for role in ROLES}
         self.swift = {
             role: stack.enter_context(SwiftServer(name, data / f"{name}.log")) for role, name in names.items()
         }
-        self.all: tuple[Server, ...] = (self.keystone, self.glance, *self.swift.values())
+        self.all: tuple[Server, ...] = (self.keystone, *self.glance.values(), *self.swift.values())
 
     def launch(self, site: Site) -> None:
         """Prepare and start them side by side; the others want Keystone only once they are asked something."""
@@ -94,9 +98,11 @@ class _Servers:
         self.keystone.wait()
 
     def _glance(self, site: Site) -> None:
-        environment = prepare_glance(site)
-        self.glance.launch(site.environment / "bin" / "gunicorn", "glance.wsgi.api:application", environment)
-        self.glance.wait()
+        environments = prepare_glance(site)
+        for region, server in self.glance.items():
+            server.launch(site.environment / "bin" / "gunicorn", "glance.wsgi.api:application", environments[region])
+        for server in self.glance.values():
+            server.wait()
 
     def _swift(self, site: Site) -> None:
         configurations = prepare_swift(site, {role: server.port for role, server in self.swift.items()})
@@ -109,8 +115,9 @@ class _Servers:
 def _fill(cls: type[RealCloud], site: Site, installed: Installed, files: FileServer, servers: _Servers) -> RealCloud:
     auth_url = f"{site.keystone_url}/v3"
     admin = Identity(auth_url, username="admin", password=site.password, project_name="admin")
-    admin.register("image", "glance", site.glance_url, REGION)
-    admin.register("object-store", "swift", f"{site.swift_url}/v1/AUTH_$(project_id)s", REGION)
+    admin.add_region(REGIONS[1])
+    admin.register("image", "glance", site.glance_urls)
+    admin.register("object-store", "swift", {REGIONS[0]: f"{site.swift_url}/v1/AUTH_$(project_id)s"})
     accounts = {"admin": site.password}
     for name in ("producer", "consumer"):
         accounts[name] = secrets.token_hex(12)
@@ -121,9 +128,10 @@ def _fill(cls: type[RealCloud], site: Site, installed: Installed, files: FileSer
     }
     return cls(
         auth_url=auth_url,
-        image_url=site.glance_url,
+        image_urls=site.glance_urls,
         object_url=site.swift_url,
-        region=REGION,
+        region=REGIONS[0],
+        second_region=REGIONS[1],
         producer=signed["producer"],
         consumer=signed["consumer"],
         admin=signed["admin"],

@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -57,12 +58,17 @@ class Identity:
             application_credential_secret=made["secret"],
         )
 
-    def register(self, service_type: str, name: str, url: str, region: str) -> Self:
-        """Put a service into the catalog under all three interfaces."""
+    def add_region(self, name: str) -> None:
+        """Make a region; Keystone's own is there."""
+        self.post("/regions", "region", {"id": name})
+
+    def register(self, service_type: str, name: str, urls: Mapping[str, str]) -> Self:
+        """Put a service into the catalog, with its URL in each region, under all three interfaces."""
         service = self.post("/services", "service", {"type": service_type, "name": name})["id"]
-        for interface in ("public", "internal", "admin"):
-            endpoint = {"service_id": service, "interface": interface, "region_id": region, "url": url}
-            self.post("/endpoints", "endpoint", endpoint)
+        for region, url in urls.items():
+            for interface in ("public", "internal", "admin"):
+                endpoint = {"service_id": service, "interface": interface, "region_id": region, "url": url}
+                self.post("/endpoints", "endpoint", endpoint)
         return self
 
     def add_member(self, name: str, password: str) -> None:

@@ -1,5 +1,6 @@
 """The configuration files of Keystone and Glance, and the commands that prepare their databases."""
 
+import shutil
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -8,9 +9,10 @@ from pathlib import Path
 
 from real_cloud._run import run
 
-REGION = "RegionOne"
+REGIONS = ("RegionOne", "RegionTwo")
 _COMMAND_LIMIT = 120.0
 _DATABASE = "database.sqlite"
+_GLANCE_CONFIG = "glance-api.conf"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +26,11 @@ class Site:
     password: str
     """Of the administrator."""
     keystone_url: str
-    glance_url: str
+    glance_urls: Mapping[str, str]
+    """By region."""
     swift_url: str
     import_ports: tuple[int, ...]
-    """From where on loopback Glance may import: its own port and the file server's."""
+    """From where on loopback Glance may import: the ports of all regions and the file server's."""
 
 
 def prepare_keystone(site: Site) -> dict[str, str]:
@@ -43,7 +46,7 @@ def prepare_keystone(site: Site) -> dict[str, str]:
     run([*manage, "credential_setup", *keys_of], timeout=_COMMAND_LIMIT)
     run(
         [
-            *(*manage, "bootstrap", "--bootstrap-password", site.password, "--bootstrap-region-id", REGION),
+            *(*manage, "bootstrap", "--bootstrap-password", site.password, "--bootstrap-region-id", REGIONS[0]),
             *(f"--bootstrap-{interface}-url={site.keystone_url}/v3/" for interface in ("admin", "internal", "public")),
         ],
         timeout=_COMMAND_LIMIT,
@@ -52,17 +55,23 @@ def prepare_keystone(site: Site) -> dict[str, str]:
     return {"OS_KEYSTONE_CONFIG_DIR": str(folder)}
 
 
-def prepare_glance(site: Site) -> dict[str, str]:
-    """Write the configuration, make the database with its metadata definitions; returns the server's environment."""
-    folder = site.data / "glance"
-    folder.mkdir()
-    config = folder / "glance-api.conf"
-    write(config, _glance(site, folder))
-    manage: list[str | Path] = [site.environment / "bin" / "glance-manage", "--config-file", config]
+def prepare_glance(site: Site) -> dict[str, dict[str, str]]:
+    """Write each region's configuration, make the databases; returns the servers' environments by region."""
+    folders = {region: site.data / f"glance-{region}" for region in site.glance_urls}
+    for region, folder in folders.items():
+        folder.mkdir()
+        write(folder / _GLANCE_CONFIG, _glance(site, folder, site.glance_urls[region]))
+    first, *others = folders.values()
+    manage: list[str | Path] = [site.environment / "bin" / "glance-manage", "--config-file", first / _GLANCE_CONFIG]
     run([*manage, "db_sync"], timeout=_COMMAND_LIMIT)
     run([*manage, "db_load_metadefs"], timeout=_COMMAND_LIMIT)
-    _let_readers_be(folder)
-    return {"OS_GLANCE_CONFIG_DIR": str(folder)}
+    # Metadata definitions take seconds to load, and know nothing of their region. Without a write-ahead log as yet, the
+    # database is one file.
+    for folder in others:
+        shutil.copyfile(first / _DATABASE, folder / _DATABASE)
+    for folder in folders.values():
+        _let_readers_be(folder)
+    return {region: {"OS_GLANCE_CONFIG_DIR": str(folder)} for region, folder in folders.items()}
 
 
 def _keystone(folder: Path) -> dict[str, dict[str, str]]:
@@ -79,7 +88,7 @@ def _keystone(folder: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def _glance(site: Site, folder: Path) -> dict[str, dict[str, str]]:
+def _glance(site: Site, folder: Path, url: str) -> dict[str, dict[str, str]]:
     stores = {}
     for name in ("fast", "cheap", "os_glance_staging_store", "os_glance_tasks_store"):
         (folder / name).mkdir()
@@ -90,8 +99,8 @@ def _glance(site: Site, folder: Path) -> dict[str, dict[str, str]]:
             # What is in `web` stays where it is: at an http URL.
             "enabled_backends": "fast:file, cheap:file, web:http",
             "enabled_import_methods": "[glance-direct,web-download,copy-image,glance-download]",
-            "public_endpoint": site.glance_url,
-            "worker_self_reference_url": site.glance_url,
+            "public_endpoint": url,
+            "worker_self_reference_url": url,
             "show_multiple_locations": "true",
             "metadata_source_path": f"{etc}/metadefs",
         },
