@@ -139,6 +139,7 @@ class Client:
             concurrency=count("concurrency", concurrency, least=1),
         )
         self.dialect = run.dialect.name
+        self._session = run
         waiter = Waiter(run, _policy("poll", poll, PollPolicy))
         self.images = Images(run, waiter)
         self.members = Members(run)
@@ -160,6 +161,13 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    async def project_id(self) -> str | None:
+        """Return the id of the project (tenant) that the client acts for, and whose images it owns.
+
+        It is `None` where the sign-in does not tell, as with `StaticToken`.
+        """
+        return await self._session.project_id()
 
     async def close(self) -> None:
         """Close the connections. Calls on their way end with `ClientClosedError`. Closing twice does no harm."""

@@ -165,7 +165,8 @@ class StoredObject:
     """An object of Cloud Files.
 
     `etag` is the MD5 of its data, and of a large object that of its segments' digests. `is_large` says whether it is a
-    large object. `delete_at` is when the service deletes it by itself. Entries of a listing carry no `delete_at` and
+    large object; `is_dynamic`, whether it is one whose segments are found by their names: nothing tells the digest of its
+    data then, and they are not deleted with it. `delete_at` is when the service deletes it by itself. Entries of a listing carry no `delete_at` and
     no `metadata`: get the object to see them.
     """
 
@@ -175,6 +176,7 @@ class StoredObject:
     content_type: str | None = None
     last_modified: datetime | None = _quiet()
     is_large: bool = False
+    is_dynamic: bool = False
     delete_at: datetime | None = _quiet()
     metadata: Mapping[str, str] = attrs.field(factory=dict, repr=False, hash=False)
 

@@ -125,6 +125,11 @@ class Session:
         """Whether a refused token can be replaced."""
         return self._tokens.renewable
 
+    async def project_id(self) -> str | None:
+        """Return the id of the project (tenant) that is signed in to, where the sign-in tells it."""
+        with self.lifetime.span():
+            return (await self._tokens.get()).project_id
+
     async def run(self, call: Call[T]) -> T:
         """Return what the answer to a call says.
 

@@ -5,8 +5,12 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
+import anyio
+
+from aioimages._errors import AmbiguousOutcomeError
+from aioimages._groups import task_group
 from aioimages._progress import Meter, Progress
 from aioimages._undoing import undo
 
@@ -15,6 +19,9 @@ __all__ = ["Steps"]
 _log: Final = logging.getLogger("aioimages")
 # A program that is cancelled is not held up for longer.
 _UNDOING_SECONDS: Final = 15.0
+_BEGINNING_SECONDS: Final = 120.0
+
+T = TypeVar("T")
 
 
 class Steps:
@@ -64,3 +71,29 @@ class Steps:
             raise
         if always and (problem := await undo(function, seconds=_UNDOING_SECONDS)):
             _log.warning("%s of %s: something is left behind: %s", self._job, self._key, problem)
+
+    @asynccontextmanager
+    async def begun(
+        self, what: str, function: Callable[[], Awaitable[T]], undo_it: Callable[[T], Awaitable[object]]
+    ) -> AsyncIterator[T]:
+        """Let a service begin something, and undo that when the block fails.
+
+        A cancellation waits until the service has answered: what nobody knows of, nobody can undo.
+        """
+        results: list[T] = []
+
+        async def begin() -> None:
+            with anyio.move_on_after(_BEGINNING_SECONDS, shield=True) as scope:
+                results.append(await function())
+            if scope.cancelled_caught:
+                raise AmbiguousOutcomeError(f"there was no answer within {_BEGINNING_SECONDS:g} s")
+
+        async def undo_begun() -> None:
+            for result in results:
+                await undo_it(result)
+
+        async with self.undone(undo_begun, always=False):
+            with self.step(what):
+                async with task_group() as group:
+                    group.start_soon(begin)
+            yield results[0]

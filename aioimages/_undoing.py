@@ -5,7 +5,7 @@ from typing import Final
 
 import anyio
 
-from aioimages._errors import AioImagesError, NotFoundError
+from aioimages._errors import AioImagesError, TaskTimeoutError
 from aioimages._groups import task_group
 
 __all__ = ["undo"]
@@ -17,7 +17,8 @@ _PAUSE_SECONDS: Final = 0.2
 async def undo(function: Callable[[], Awaitable[object]], *, seconds: float) -> str | None:
     """Undo something within some seconds, and return what hindered that, or `None`.
 
-    It goes on in a task of its own, which no further cancellation reaches; what is not there is undone already.
+    It goes on in a task of its own, which no further cancellation reaches. It is tried thrice, so that what it has
+    undone already must not be an error to it.
     """
     problems: list[str] = []
 
@@ -26,11 +27,10 @@ async def undo(function: Callable[[], Awaitable[object]], *, seconds: float) -> 
             for tries in range(1, _TRIES + 1):
                 try:
                     await function()
-                except NotFoundError:
-                    return
                 except AioImagesError as error:
-                    if tries == _TRIES:
+                    if tries == _TRIES or isinstance(error, TaskTimeoutError):
                         problems.append(str(error))
+                        return
                     await anyio.sleep(_PAUSE_SECONDS)
                 else:
                     return

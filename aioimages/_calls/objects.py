@@ -15,6 +15,7 @@ __all__ = [
     "create_container",
     "delete",
     "delete_container",
+    "description",
     "get",
     "get_container",
     "list_containers",
@@ -115,6 +116,7 @@ def get(container: str, name: str) -> Call[StoredObject]:
             "content_type": headers.get("content-type"),
             "last_modified": _moment(headers.get("last-modified")),
             "is_large": headers.get("x-static-large-object", "").lower() == "true",
+            "is_dynamic": "x-object-manifest" in headers,
             "delete_at": _moment(headers.get("x-delete-at")),
             "metadata": {
                 key.removeprefix(_METADATA): value for key, value in headers.items() if key.startswith(_METADATA)
@@ -170,7 +172,10 @@ def _read_etag(reply: Reply) -> str:
     return reply.headers.get("etag", "").strip('"')
 
 
-def _given(delete_after: int | None, content_type: str | None, metadata: Mapping[str, str] | None) -> dict[str, str]:
+def description(
+    delete_after: int | None, content_type: str | None, metadata: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Return the headers that say what is to be said of an object; otherwise raise."""
     headers = {f"X-Object-Meta-{name}": value for name, value in (metadata or {}).items()}
     if delete_after is not None:
         headers["X-Delete-After"] = str(delete_after)
@@ -195,7 +200,7 @@ def put(
     return Call(
         method="PUT",
         path=_path(container, name),
-        headers=_given(delete_after, content_type, metadata),
+        headers=description(delete_after, content_type, metadata),
         body=body,
         ok=frozenset({201}),
         read=_read_etag,
@@ -218,7 +223,7 @@ def put_manifest(
         method="PUT",
         path=_path(container, name),
         query=(("multipart-manifest", "put"),),
-        headers=_given(delete_after, content_type or "application/octet-stream", metadata),
+        headers=description(delete_after, content_type or "application/octet-stream", metadata),
         body=_codec.dump(document),
         ok=frozenset({201}),
         read=_read_etag,

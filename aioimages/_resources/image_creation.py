@@ -2,7 +2,8 @@
 
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 from aioimages._calls import images
@@ -11,7 +12,7 @@ from aioimages._calls.stores import import_methods
 from aioimages._calls.tasks import create as create_task
 from aioimages._calls.tasks import import_input
 from aioimages._dialect import Operation
-from aioimages._errors import AmbiguousOutcomeError, UnsupportedOperationError
+from aioimages._errors import AmbiguousOutcomeError, NotFoundError, UnsupportedOperationError
 from aioimages._models import Image
 from aioimages._policy import UNSET, Unset
 from aioimages._progress import Progress
@@ -216,8 +217,12 @@ class ImageCreation(ImageData):
         try:
             yield
         except BaseException as error:
-            if not keep_failed and not isinstance(error, AmbiguousOutcomeError):
-                call = images.delete(image_id)
-                if problem := await undo(lambda: self._session.run(call), seconds=_CLEANING_SECONDS):
-                    error.add_note(f"image {image_id} is left behind: {problem}")
+            is_kept = keep_failed or isinstance(error, AmbiguousOutcomeError)
+            problem = None if is_kept else await undo(partial(self._drop, image_id), seconds=_CLEANING_SECONDS)
+            if problem:
+                error.add_note(f"image {image_id} is left behind: {problem}")
             raise
+
+    async def _drop(self, image_id: str) -> None:
+        with suppress(NotFoundError):
+            await self._session.run(images.delete(image_id))

@@ -125,7 +125,7 @@ class Objects:
 
         They are digested on their way, and what the service says it has is compared. What is longer than a segment, or
         of unknown length, becomes a static large object: its segments are in the same container, under
-        `name.segments/`, and belong to it. Segments that nothing belongs to are not left behind.
+        `name.segments/`, and belong to it. Segments that belong to nothing any more are not left behind.
 
         Args:
             container: The container, which must be there.
@@ -150,6 +150,7 @@ class Objects:
         """
         calls.container_name(container)
         calls.object_name(name)
+        calls.description(delete_after, content_type, metadata)
         if count("segment_bytes", segment_bytes, least=1) > _LARGEST_SEGMENT_BYTES:
             raise ValueError(f"segment_bytes is at most {_LARGEST_SEGMENT_BYTES}, not {segment_bytes}")
         uploader = ObjectUploader(
@@ -236,7 +237,7 @@ class Objects:
         if verify and found.is_large:
             segments = await self._segments(container, name)
             expected = ExpectedSegments(found.etag, tuple((part.size_bytes, part.etag) for part in segments))
-        elif verify:
+        elif verify and not found.is_dynamic:
             expected = Expected("md5", found.etag)
         return Remote(
             name=f"object {container}/{name}",

@@ -1,15 +1,17 @@
 """Objects of Cloud Files to the service: in one piece, or in segments at the same time."""
 
+import re
 import secrets
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import attrs
 
 from aioimages._call import Body, Call
 from aioimages._calls import objects as calls
-from aioimages._errors import AioImagesError, ChecksumMismatchError
+from aioimages._errors import AioImagesError, ChecksumMismatchError, NotFoundError
 from aioimages._groups import task_group
 from aioimages._listing import Listing
 from aioimages._models import Segment, StoredObject
@@ -23,7 +25,12 @@ from aioimages._undoing import undo
 __all__ = ["Description", "ObjectUploader"]
 
 # A program that is cancelled is not held up for longer.
-_CLEANING_SECONDS: Final = 10.0
+_CLEANING_SECONDS: Final = 30.0
+_DELETIONS: Final = 16
+# What the service allows in one object.
+_MOST_SEGMENTS: Final = 1000
+# How long sending all segments may take, where they are to be deleted by themselves.
+_UPLOAD_SECONDS: Final = 86400
 
 
 @attrs.frozen(kw_only=True)
@@ -72,20 +79,32 @@ class ObjectUploader:
             SourceChangedError: The source changed while it was read.
         """
         size = self.source.size_bytes
+        before = await self._segments_before()
         etag: str
         if size is not None and size <= self.segment_bytes:
             segments = [await self._put(self.name, self.source, "upload", self.progress)]
-            etag = segments[0].etag
+            etag, is_large = segments[0].etag, False
         else:
-            segments, etag = await self._in_segments()
-        await self._drop_segments(keep=segments)
+            if size is not None and size > self.segment_bytes * _MOST_SEGMENTS:
+                raise ValueError(f"segment_bytes makes more than {_MOST_SEGMENTS} segments of {size} bytes")
+            there = await self._segments_there() if self.resume else []
+            segments, etag = await self._in_segments(there)
+            before, is_large = [*before, *there], True
+        await self._drop({segment.name for segment in before} - {segment.name for segment in segments})
         return StoredObject(
             name=self.name,
             size_bytes=sum(segment.size_bytes for segment in segments),
             etag=etag,
             content_type=self.description.content_type,
-            is_large=segments[0].name != self._path(self.name),
+            is_large=is_large,
         )
+
+    async def _segments_before(self) -> Sequence[Segment]:
+        """Return the segments of the object whose place this one takes: they belong to nothing then."""
+        with suppress(NotFoundError):
+            if (await self.session.run(calls.get(self.container, self.name))).is_large:
+                return (await self.session.run(calls.manifest(self.container, self.name))).items
+        return ()
 
     def _path(self, name: str) -> str:
         return f"/{self.container}/{name}"
@@ -93,6 +112,11 @@ class ObjectUploader:
     @property
     def _prefix(self) -> str:
         return f"{self.name}.segments/"
+
+    def _seconds_of(self, name: str) -> int | None:
+        """Return how long an object of ours is to live; segments live on until the last of them has been sent."""
+        seconds = self.description.delete_after
+        return seconds if seconds is None or name == self.name else seconds + _UPLOAD_SECONDS
 
     async def _put(self, name: str, source: Source, phase: str, progress: Progress | None) -> Segment:
         """Send one object as often as that takes: to do so twice is to do it once."""
@@ -110,7 +134,7 @@ class ObjectUploader:
                 self.container,
                 name,
                 body,
-                delete_after=self.description.delete_after,
+                delete_after=self._seconds_of(name),
                 content_type=self.description.content_type if name == self.name else None,
                 metadata=self.description.metadata if name == self.name else None,
             )
@@ -124,57 +148,101 @@ class ObjectUploader:
             raise
         return Segment(name=self._path(name), size_bytes=sender.sent_bytes, etag=etag)
 
-    async def _in_segments(self) -> tuple[list[Segment], str]:
-        etag: str
+    async def _in_segments(self, there: Sequence[Segment]) -> tuple[list[Segment], str]:
         total = _Total(Meter(self.progress, "upload", f"{self.container}/{self.name}", self.source.size_bytes))
-        there = await self._segments_there() if self.resume else []
+        sent: list[str] = []
         try:
-            segments = await self._send_segments(there, total)
-            etag = await self.session.run(
-                calls.put_manifest(self.container, self.name, segments, **attrs.asdict(self.description))
-            )
-            whole = Digest("md5")
-            whole.add("".join(segment.etag for segment in segments).encode())
-            whole.check(Expected("md5", etag), f"object {self.container}/{self.name} is not made of what was sent")
+            segments = await self._send_segments(there, total, sent)
         except BaseException as error:
-            if not self.resume and (problem := await undo(self._clean_up, seconds=_CLEANING_SECONDS)):
+            if not self.resume and (problem := await undo(lambda: self._drop(sent), seconds=_CLEANING_SECONDS)):
                 error.add_note(f"segments of object {self.container}/{self.name} are left behind: {problem}")
             raise
         finally:
             total.meter.end()
-        return segments, etag
+        whole = Digest("md5")
+        whole.add("".join(segment.etag for segment in segments).encode())
+        return segments, await self._publish(segments, whole, sent)
 
-    async def _clean_up(self) -> None:
-        for segment in await self._segments_there():
-            if self._run in segment.name:
-                await self._delete(segment)
+    async def _publish(self, segments: Sequence[Segment], whole: Digest, sent: Sequence[str]) -> str:
+        """Make an object of the segments. Where that may have been done, they are not to be deleted."""
+        try:
+            etag: str = await self.session.run(
+                calls.put_manifest(
+                    self.container,
+                    self.name,
+                    segments,
+                    delete_after=self.description.delete_after,
+                    content_type=self.description.content_type,
+                    metadata=self.description.metadata,
+                )
+            )
+            whole.check(Expected("md5", etag), f"object {self.container}/{self.name} is not made of what was sent")
+        except BaseException as error:
+            published: list[bool] = []
 
-    async def _send_segments(self, there: Sequence[Segment], total: "_Total") -> list[Segment]:
+            async def look() -> None:
+                with suppress(NotFoundError):
+                    found = await self.session.run(calls.get(self.container, self.name))
+                    published.append(found.etag == whole.value)
+                if not self.resume and published != [True]:
+                    await self._drop(sent)
+
+            if problem := await undo(look, seconds=_CLEANING_SECONDS):
+                error.add_note(f"object {self.container}/{self.name} or its segments are left behind: {problem}")
+            if published == [True] and isinstance(error, AioImagesError):
+                return whole.value
+            raise
+        return etag
+
+    async def _drop(self, paths: Iterable[str]) -> None:
+        """Delete objects by their paths, several at a time; what is not there is deleted already."""
+        left = iter(list(paths))
+
+        async def work() -> None:
+            for path in left:
+                container, _, name = path.removeprefix("/").partition("/")
+                with suppress(NotFoundError):
+                    await self.session.run(calls.delete(container, name, with_segments=False))
+
+        async with task_group() as group:
+            for _ in range(_DELETIONS):
+                group.start_soon(work)
+
+    async def _send_segments(self, there: Sequence[Segment], total: "_Total", sent: list[str]) -> list[Segment]:
         size = self.source.size_bytes
         if size is None or self.source.part(0, 1) is None:
-            return [
-                await self._put(self._segment_name(number), source, "segment", total)
-                async for number, source in _cut(self.source, self.segment_bytes)
-            ]
-        starts = list(enumerate(range(0, size, self.segment_bytes)))
-        segments: list[Segment | None] = [None] * len(starts)
-        turns = iter(starts)
+            return await self._send_one_by_one(total, sent)
+        starts = range(0, size, self.segment_bytes)
+        segments: dict[int, Segment] = {}
+        turns = iter(enumerate(starts))
 
         async def work() -> None:
             for number, start in turns:
                 part = self.source.part(start, min(start + self.segment_bytes, size))
-                if part is not None:
-                    segments[number] = await self._segment(number, part, there, total)
+                if part is None:
+                    raise TypeError("a source that has parts has all of them")
+                segments[number] = await self._segment(number, part, there, total, sent)
 
         async with task_group() as group:
             for _ in range(min(self.at_once, len(starts))):
                 group.start_soon(work)
-        return [segment for segment in segments if segment is not None]
+        return [segments[number] for number in range(len(starts))]
+
+    async def _send_one_by_one(self, total: "_Total", sent: list[str]) -> list[Segment]:
+        segments = []
+        async with aclosing(_cut(self.source, self.segment_bytes)) as parts:
+            async for number, part in parts:
+                if number == _MOST_SEGMENTS:
+                    raise ValueError(f"segment_bytes makes more than {_MOST_SEGMENTS} segments of the source")
+                segments.append(await self._segment(number, part, (), total, sent))
+        return segments
 
     def _segment_name(self, number: int) -> str:
         return f"{self._prefix}{self._run}/{number:06}"
 
-    async def _segment(self, number: int, part: Source, there: Sequence[Segment], total: "_Total") -> Segment:
+    async def _segment(
+        self, number: int, part: Source, there: Sequence[Segment], total: "_Total", sent: list[str]
+    ) -> Segment:
         """Send a segment, unless an earlier upload has done so: its digest tells."""
         ending = f"/{number:06}"
         alike = {
@@ -182,32 +250,33 @@ class ObjectUploader:
             for segment in there
             if segment.name.endswith(ending) and segment.size_bytes == part.size_bytes
         }
-        if alike:
-            digest = await digest_of(part, "md5")
-            if digest in alike:
-                total.skip(part.size_bytes or 0)
-                return alike[digest]
-        return await self._put(self._segment_name(number), part, "segment", total)
+        found = alike.get(await digest_of(part, "md5")) if alike else None
+        if found is not None and await self._lasts(found):
+            total.skip(found.size_bytes)
+            return found
+        name = self._segment_name(number)
+        sent.append(self._path(name))
+        return await self._put(name, part, "segment", total)
+
+    async def _lasts(self, segment: Segment) -> bool:
+        """Say whether a segment of an earlier upload lives as long as the object is to."""
+        name = segment.name.removeprefix(f"/{self.container}/")
+        with suppress(NotFoundError):
+            ends = (await self.session.run(calls.get(self.container, name))).delete_at
+            mine = self.description.delete_after
+            return ends is None or (mine is not None and ends > datetime.now(UTC) + timedelta(seconds=mine))
+        return False
 
     async def _segments_there(self) -> list[Segment]:
+        """Return the segments that earlier uploads of this object have left."""
         listing: Listing[StoredObject] = Listing(
             self.session.run, calls.list_objects(self.container, self._prefix), key=lambda found: found.name
         )
         return [
             Segment(name=self._path(found.name), size_bytes=found.size_bytes, etag=found.etag)
             async for found in listing
+            if re.fullmatch(r"[0-9a-f]{8}/[0-9]{6}", found.name.removeprefix(self._prefix))
         ]
-
-    async def _drop_segments(self, *, keep: Sequence[Segment]) -> None:
-        """Delete the segments of what was there before."""
-        kept = {segment.name for segment in keep}
-        for segment in await self._segments_there():
-            if segment.name not in kept:
-                await self._delete(segment)
-
-    async def _delete(self, segment: Segment) -> None:
-        name = segment.name.removeprefix(f"/{self.container}/")
-        await self.session.run(calls.delete(self.container, name, with_segments=False))
 
 
 class _Total:

@@ -10,7 +10,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from aioimages._call import Body, Call
 from aioimages._errors import AioImagesError, SourceChangedError, UnauthorizedError, UnreplayableBodyError
-from aioimages._exchange import is_passing, pause_after
+from aioimages._exchange import pause_after
 from aioimages._groups import task_group
 from aioimages._progress import Meter, Progress
 from aioimages._session import Session
@@ -119,7 +119,7 @@ class Sender:
             try:
                 return await self.send(call)
             except AioImagesError as error:
-                if is_passing(error):
+                if self.pause_after(error) is not None:
                     self.refuse_to_repeat(error, "")
                 raise
 

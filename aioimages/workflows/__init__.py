@@ -5,7 +5,8 @@ from aioimages import workflows
 image = await workflows.import_disk(client, "web.vhd", name="web", container="disks")
 
 Each can be cancelled, tells how far it is, and leaves nothing behind when it fails; an error has a note that names the
-step. Many at once go through `client.bulk.map`.
+step, and a further one where a service is still at work, or could not be reached to undo something. Many at once go
+through `client.bulk.map`.
 """
 
 from aioimages.workflows.capture import capture_server

@@ -1,8 +1,11 @@
 """An image of a server."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 
 from aioimages._client import Client
+from aioimages._errors import NotFoundError
 from aioimages._models import Image
 from aioimages._policy import UNSET, Unset
 from aioimages._progress import Progress
@@ -36,8 +39,12 @@ async def capture_server(
         TaskTimeoutError: The time is over; what there was of the image is deleted.
     """
     with Steps("capture_server", server_id, progress) as steps:
-        with steps.step("begin"):
-            image_id = await client.servers.create_image(server_id, name=name, metadata=metadata)
-        async with steps.undone(lambda: client.images.delete(image_id), always=False):
+
+        async def drop(image_id: str) -> None:
+            with suppress(NotFoundError):
+                await client.images.delete(image_id)
+
+        asking = partial(client.servers.create_image, server_id, name=name, metadata=metadata)
+        async with steps.begun("begin", asking, drop) as image_id:
             with steps.step("become active"):
                 return await client.images.wait(image_id, timeout=timeout)

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 import anyio.to_thread
 import attrs
 
 from aioimages import vhd
-from aioimages._calls.tasks import export_input
+from aioimages._calls.images import patch_operations
+from aioimages._calls.tasks import export_input, import_input
 from aioimages._client import Client
 from aioimages._dialect import dialect_named
 from aioimages._errors import UnsupportedOperationError
@@ -66,14 +68,17 @@ async def import_disk(
         SourceChangedError: The disk changed while it was being sent.
     """
     _needs_tasks(client)
+    dialect = dialect_named(client.dialect)
+    import_input(dialect, f"{container}/disk.vhd", name=name, import_from_format=None, properties=None)
+    patch_operations(dialect, {**(properties or {}), "tags": tags}, ())
     with Steps("import_disk", str(path), progress) as steps:
         if check:
             with steps.step("find a disk that the service takes"):
                 await anyio.to_thread.run_sync(lambda: vhd.check(vhd.read(path), limit_bytes=limit_bytes))
         route = Route(client=client, container=container, steps=steps, timeout=timeout, progress=progress)
-        await route.find_container(create=create_container)
         disk = Disk(path, segment_bytes=segment_bytes)
-        return await route.bring_in(disk, name=name, properties=properties or {}, tags=tags)
+        async with route.open(create=create_container):
+            return await route.bring_in(disk, name=name, properties=properties or {}, tags=tags)
 
 
 async def export_disk(
@@ -109,8 +114,7 @@ async def export_disk(
     export_input(dialect_named(client.dialect), image_id, container)
     with Steps("export_disk", image_id, progress) as steps:
         route = Route(client=client, container=container, steps=steps, timeout=timeout, progress=progress)
-        await route.find_container(create=create_container)
-        async with route.taken_out(image_id, keep=keep_object) as name:
+        async with route.open(create=create_container), route.taken_out(image_id, keep=keep_object) as name:
             with steps.step("fetch the disk"):
                 return await client.objects.download(container, name, path, progress=progress)
 
@@ -154,21 +158,22 @@ async def copy_image(
         image = await source.images.get(image_id)
         _check_copy(image, source, target, container, receiving)
         wanted = attrs.evolve(image, name=name or image.name or image.id)
-        ways = {
-            client: Route(client=client, container=str(where), steps=steps, timeout=timeout, progress=progress)
-            for client, where in ((source, container), (target, receiving))
-            if has_tasks(client)
-        }
-        for route in ways.values():
-            await route.find_container(create=create_container)
-        if source not in ways:
-            disk = Disk.of(image.size, lambda: source.images.download(image_id))
-            return await _receive(target, ways.get(target), steps, wanted, disk)
-        wanted = attrs.evolve(wanted, disk_format="vhd", container_format="bare")
-        async with ways[source].taken_out(image_id, keep=False) as exported:
-            there = await source.objects.get(str(container), exported)
-            disk = Disk.of(there.size_bytes, lambda: source.objects.download(str(container), exported))
-            return await _receive(target, ways.get(target), steps, wanted, disk)
+        async with AsyncExitStack() as stack:
+            ways: list[Route | None] = []
+            for client, where in ((source, container), (target, receiving)):
+                route = Route(client=client, container=str(where), steps=steps, timeout=timeout, progress=progress)
+                if has_tasks(client):
+                    await stack.enter_async_context(route.open(create=create_container))
+                ways.append(route if has_tasks(client) else None)
+            way_out, way_in = ways
+            if way_out is None:
+                disk = Disk.of(image.size, lambda: source.images.download(image_id))
+                return await _receive(target, way_in, steps, wanted, disk)
+            wanted = attrs.evolve(wanted, disk_format="vhd", container_format="bare")
+            exported = await stack.enter_async_context(way_out.taken_out(image_id, keep=False))
+            there = await source.objects.get(way_out.container, exported)
+            disk = Disk.of(there.size_bytes, lambda: source.objects.download(way_out.container, exported))
+            return await _receive(target, way_in, steps, wanted, disk)
 
 
 def _needs_tasks(client: Client) -> None:

@@ -13,7 +13,7 @@ from aioimages._models import Image
 from aioimages._policy import UNSET, Unset
 from aioimages._progress import Progress
 from aioimages._steps import Steps
-from aioimages._transfer.digest import DEFAULT_ALGORITHM
+from aioimages._transfer.digest import DEFAULT_ALGORITHM, known
 from aioimages._transfer.sending import digest_of
 from aioimages._transfer.source import UploadSource, source_of
 from aioimages.workflows.disks import import_disk
@@ -55,8 +55,8 @@ async def ensure_image(
 ) -> Ensured:
     """See that there is an image with these data, name and properties: make it, change it, or leave it alone.
 
-    It is known by its digest where one is given or the data are bytes or a file, and the cloud tells digests;
-    otherwise by its name.
+    It is one of the project's own, and has the name; where a digest is given, or the data are bytes or a file, and the
+    cloud tells digests, it has the data, too.
 
     Args:
         client: Whose image.
@@ -80,9 +80,7 @@ async def ensure_image(
     changes |= {key: value for key, value in (("tags", tags), ("visibility", visibility)) if value is not None}
     with Steps("ensure_image", name, progress) as steps:
         with steps.step("find the image"):
-            if digest is None and not has_tasks(client) and isinstance(data, bytes | str | os.PathLike):
-                digest = await digest_of(await source_of(data, None), DEFAULT_ALGORITHM)
-            found = await _find_image(client, name, digest)
+            found = await _find_image(client, name, data, digest)
         if found is not None:
             with steps.step("change the image"):
                 return await _changed(client, found, changes)
@@ -100,8 +98,10 @@ async def ensure_image(
             progress=progress,
         )
         return Ensured(image, Action.CREATED)
-    if not isinstance(data, str | os.PathLike) or container is None:
-        raise ValueError("at Rackspace an image is made of the path of a VHD, by way of a container")
+    if not isinstance(data, str | os.PathLike) or container is None or visibility or disk_format:
+        raise ValueError(
+            "at Rackspace an image is made of the path of a VHD, by way of a container, without visibility and format"
+        )
     image = await import_disk(
         client,
         data,
@@ -115,16 +115,26 @@ async def ensure_image(
     return Ensured(image, Action.CREATED)
 
 
-async def _find_image(client: Client, name: str, digest: str | None) -> Image | None:
-    if digest is not None:
-        alike = await client.images.list(os_hash_value=digest, status="active").collect()
-        # What is public may be somebody else's.
-        own = [image for image in alike if image.name == name or image.visibility != "public"]
-        return next((image for image in own if image.name == name), own[0] if own else None)
-    called = await client.images.list(name=name, status="active", max_items=2).collect()
-    if len(called) > 1:
-        raise ConflictError(f"several images are called {name!r}", status=409, method="GET", url="images")
-    return called[0] if called else None
+async def _find_image(client: Client, name: str, data: UploadSource | None, digest: str | None) -> Image | None:
+    """Return the project's own image of the name that has the data, where they can be compared."""
+    project_id = await client.project_id()
+    called = [
+        image
+        async for image in client.images.list(name=name, status="active")
+        if (image.owner == project_id if project_id else image.visibility != "public")
+    ]
+    digests = {} if digest is None else {DEFAULT_ALGORITHM: digest.lower()}
+    if digest is None and (has_tasks(client) or not isinstance(data, bytes | str | os.PathLike)):
+        if len(called) > 1:
+            raise ConflictError(f"several images are called {name!r}", status=409, method="GET", url="images")
+        return called[0] if called else None
+    for image in called:
+        algorithm = image.os_hash_algo or ""
+        if algorithm not in digests and known(algorithm) and isinstance(data, bytes | str | os.PathLike):
+            digests[algorithm] = await digest_of(await source_of(data, None), algorithm)
+        if image.os_hash_value and digests.get(algorithm) == image.os_hash_value:
+            return image
+    return None
 
 
 async def _changed(client: Client, image: Image, changes: Mapping[str, Any]) -> Ensured:

@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 import attrs
 
 from aioimages._client import Client
 from aioimages._dialect import Operation, dialect_named
-from aioimages._errors import NotFoundError, TaskFailedError, TransferError
-from aioimages._models import Image
+from aioimages._errors import ConflictError, NotFoundError, TaskFailedError, TransferError
+from aioimages._models import Image, Task
 from aioimages._policy import Unset
 from aioimages._progress import Progress
 from aioimages._steps import Steps
@@ -73,20 +74,33 @@ class Route:
     timeout: float | Unset | None
     progress: Progress | None
 
-    async def find_container(self, *, create: bool) -> None:
-        """See that there is the container; make it only where that was asked for."""
-        with self.steps.step("find the container"):
-            try:
-                await self.client.objects.get_container(self.container)
-            except NotFoundError:
-                if not create:
-                    raise
-                await self.client.objects.create_container(self.container)
+    @asynccontextmanager
+    async def open(self, *, create: bool) -> AsyncIterator[None]:
+        """See that there is the container; make it only where that was asked for, and for this job only if it fails."""
+        is_new = False
+
+        async def drop() -> None:
+            if is_new:
+                # It stays where something else was put into it meanwhile.
+                with suppress(NotFoundError, ConflictError):
+                    await self.client.objects.delete_container(self.container)
+
+        async with self.steps.undone(drop, always=False):
+            with self.steps.step("find the container"):
+                try:
+                    await self.client.objects.get_container(self.container)
+                except NotFoundError:
+                    if not create:
+                        raise
+                    await self.client.objects.create_container(self.container)
+                    is_new = True
+            yield
 
     async def bring_in(self, disk: Disk, *, name: str, properties: Mapping[str, str], tags: Sequence[str]) -> Image:
         """Put a disk into the container, let a task import it, and take it away again."""
         staged = f"{name.replace('/', '-')[:100]}-{self.steps.token}.vhd"
-        async with self.steps.undone(lambda: self.client.objects.delete(self.container, staged), always=True):
+        drop = partial(self._drop_object, staged)
+        async with self.steps.undone(drop, always=False):
             with self.steps.step("stage the disk"):
                 await self.client.objects.upload(
                     self.container,
@@ -97,22 +111,31 @@ class Route:
                     delete_after=_STAGED_SECONDS,
                     progress=self.progress,
                 )
-            with self.steps.step("ask for the import"):
-                task = await self.client.tasks.import_image(f"{self.container}/{staged}", name=name)
-            async with self.steps.undone(lambda: self._drop_import(task.id), always=False):
+            asking = partial(self.client.tasks.import_image, f"{self.container}/{staged}", name=name)
+            async with self.steps.begun("ask for the import", asking, partial(self._drop_import, staged)) as task:
                 with self.steps.step("import the disk"):
-                    task = await self.client.tasks.wait(task.id, timeout=self.timeout)
+                    done = await self.client.tasks.wait(task.id, timeout=self.timeout)
                 changes = {**properties, **({"tags": list(tags)} if tags else {})}
                 with self.steps.step("set the properties"):
                     if changes:
-                        return await self.client.images.update(task.image_id, changes)
-                    return await self.client.images.get(task.image_id)
+                        image = await self.client.images.update(done.image_id, changes)
+                    else:
+                        image = await self.client.images.get(done.image_id)
+                # Here, so that an end in the midst of it takes the image back, too.
+                async with self.steps.undone(drop, always=True):
+                    return image
 
-    async def _drop_import(self, task_id: str) -> None:
-        """Delete what an import has made, or will have made in a moment."""
+    async def _drop_object(self, name: str) -> None:
+        with suppress(NotFoundError):
+            await self.client.objects.delete(self.container, name)
+
+    async def _drop_import(self, staged: str, task: Task) -> None:
+        """Delete what an import has made, or will have made in a moment: without its disk it soon fails."""
+        await self._drop_object(staged)
         with suppress(TaskFailedError):
-            task = await self.client.tasks.wait(task_id, timeout=_LATE_SECONDS)
-            await self.client.images.delete(task.image_id)
+            done = await self.client.tasks.wait(task.id, timeout=_LATE_SECONDS)
+            with suppress(NotFoundError):
+                await self.client.images.delete(done.image_id)
 
     @asynccontextmanager
     async def taken_out(self, image_id: str, *, keep: bool) -> AsyncIterator[str]:
@@ -121,15 +144,17 @@ class Route:
         with self.steps.step("find room for the disk"), suppress(NotFoundError):
             await self.client.objects.get(self.container, name)
             raise TransferError(f"there is {self.container}/{name} already, which the service would not overwrite")
-        with self.steps.step("ask for the export"):
-            task = await self.client.tasks.export_image(image_id, container=self.container)
-
-        async def drop() -> None:
-            with suppress(TaskFailedError):
-                await self.client.tasks.wait(task.id, timeout=_LATE_SECONDS)
-            await self.client.objects.delete(self.container, name)
-
-        async with self.steps.undone(drop, always=not keep):
+        asking = partial(self.client.tasks.export_image, image_id, container=self.container)
+        async with self.steps.begun("ask for the export", asking, partial(self._drop_export, name)) as task:
             with self.steps.step("export the image"):
                 await self.client.tasks.wait(task.id, timeout=self.timeout)
             yield name
+            if not keep:
+                async with self.steps.undone(partial(self._drop_object, name), always=True):
+                    pass
+
+    async def _drop_export(self, name: str, task: Task) -> None:
+        """Delete what an export has written, or will have written in a moment: only that is ours."""
+        with suppress(TaskFailedError):
+            await self.client.tasks.wait(task.id, timeout=_LATE_SECONDS)
+            await self._drop_object(name)

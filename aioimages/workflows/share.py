@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from aioimages._client import Client
-from aioimages._errors import ConflictError
+from aioimages._errors import NotFoundError
 from aioimages._models import Member
 from aioimages._steps import Steps
 from aioimages.workflows.route import has_tasks
@@ -35,23 +35,26 @@ async def share(
         ValueError: No members, or a client for none of them.
     """
     accepting = _accepting(members, accept_with)
-    added: list[str] = []
+    ours: list[str] = []
 
     async def take_back() -> None:
-        for member_id in added:
-            await client.members.delete(image_id, member_id)
+        while ours:
+            with suppress(NotFoundError):
+                await client.members.delete(image_id, ours[-1])
+            ours.pop()
 
     with Steps("share", image_id, None) as steps:
         with steps.step("become one that can be shared"):
             image = await client.images.get(image_id)
             if not has_tasks(client) and image.visibility == "private":
                 await client.images.update(image_id, {"visibility": "shared"})
+            there = {member.member_id async for member in client.members.list(image_id)}
         async with steps.undone(take_back, always=False):
             with steps.step("get all its members"):
                 for member_id in members:
-                    with suppress(ConflictError):
+                    if member_id not in there:
+                        ours.append(member_id)
                         await client.members.create(image_id, member_id)
-                        added.append(member_id)
             with steps.step("be accepted"):
                 for member_id, member_client in accepting.items():
                     await member_client.members.update(image_id, member_id, "accepted")
