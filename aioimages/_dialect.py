@@ -16,6 +16,7 @@ class Operation(enum.StrEnum):
     IMAGE_TASKS = "listing an image's tasks"
     EXPORT = "export tasks"
     DATA = "moving image data"
+    STORES = "stores, locations, quotas and ways of importing"
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +96,9 @@ RACKSPACE = Dialect(
 OPENSTACK = Dialect(
     name="openstack",
     title="OpenStack Images v2",
-    operations=frozenset({Operation.CREATE, Operation.ACTIONS, Operation.IMAGE_TASKS, Operation.DATA}),
+    operations=frozenset(
+        {Operation.CREATE, Operation.ACTIONS, Operation.IMAGE_TASKS, Operation.DATA, Operation.STORES}
+    ),
     filters=_COMMON_FILTERS
     | {
         "id",

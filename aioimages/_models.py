@@ -165,9 +165,9 @@ class StoredObject:
     """An object of Cloud Files.
 
     `etag` is the MD5 of its data, and of a large object that of its segments' digests. `is_large` says whether it is a
-    large object; `is_dynamic`, whether it is one whose segments are found by their names: nothing tells the digest of its
-    data then, and they are not deleted with it. `delete_at` is when the service deletes it by itself. Entries of a listing carry no `delete_at` and
-    no `metadata`: get the object to see them.
+    large object; `is_dynamic`, whether it is one whose segments are found by their names: nothing tells the digest of
+    its data then, and they are not deleted with it. `delete_at` is when the service deletes it by itself. Entries of a
+    listing carry neither of these two nor `metadata`: get the object to see them.
     """
 
     name: str

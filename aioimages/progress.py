@@ -9,8 +9,10 @@ with RichProgress() as progress:
 import logging
 import time
 from collections import deque
+from importlib import import_module
 from typing import Any, Final, Self
 
+from aioimages._errors import ConfigurationError
 from aioimages._progress import Progress, ProgressEvent
 
 __all__ = ["LoggingProgress", "Progress", "ProgressEvent", "RichProgress", "TqdmProgress"]
@@ -46,17 +48,17 @@ class LoggingProgress:
 
 
 class RichProgress:
-    """Shows a bar for each thing on the terminal, or in a notebook, by rich (`pip install 'aioimages[rich]'`).
+    """Shows a bar for each thing on the terminal, or in a notebook, by rich (`pip install 'aioimages[progress]'`).
 
-    Use it with `with`. Of what has ended, the last few stay in sight.
+    With `with` the bars stop at the block's end, otherwise when nothing goes on any more. Of what has ended, the last
+    few stay in sight.
 
     Args:
         display: A `rich.progress.Progress` of yours to add the bars to, instead of one of its own.
     """
 
     def __init__(self, display: Any = None) -> None:
-        from rich import progress as rich_progress  # noqa: PLC0415  # an extra, and slow to import
-
+        rich_progress = _extra("rich.progress")
         self._display = display or rich_progress.Progress(
             rich_progress.TextColumn("{task.description}"),
             rich_progress.BarColumn(),
@@ -65,10 +67,12 @@ class RichProgress:
             rich_progress.TimeRemainingColumn(),
         )
         self._is_own = display is None
+        self._is_in_block = False
         self._rows: dict[tuple[str, str], Any] = {}
         self._finished: deque[Any] = deque()
 
     def __enter__(self) -> Self:
+        self._is_in_block = True
         if self._is_own:
             self._display.start()
         return self
@@ -80,6 +84,8 @@ class RichProgress:
     def update(self, event: ProgressEvent) -> None:
         """Take an event."""
         thing, amount = (event.phase, event.key), _amount(event.done, event.unit)
+        if self._is_own and not self._is_in_block:
+            self._display.start()
         if thing not in self._rows:
             self._rows[thing] = self._display.add_task(" ".join(thing), total=event.total, amount=amount)
         row = self._rows[thing]
@@ -89,21 +95,28 @@ class RichProgress:
             self._finished.append(self._rows.pop(thing))
             if len(self._finished) > _FINISHED_ROWS:
                 self._display.remove_task(self._finished.popleft())
+            if self._is_own and not self._is_in_block and not self._rows:
+                self._display.stop()
 
 
 class TqdmProgress:
-    """Shows a bar for each thing by tqdm, on the terminal or in a notebook (`pip install 'aioimages[tqdm]'`).
+    """Shows a bar for each thing by tqdm, on the terminal or in a notebook (`pip install 'aioimages[progress]'`).
 
     Args:
         options: What each bar is to be made with, as tqdm takes it: `file=sys.stdout`, `colour="green"`.
     """
 
     def __init__(self, **options: Any) -> None:
-        from tqdm.auto import tqdm  # noqa: PLC0415  # an extra, and slow to import
-
-        self._make = tqdm
+        self._make = _extra("tqdm.auto").tqdm
         self._options = options
         self._bars: dict[tuple[str, str], Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for bar in self._bars.values():
+            bar.close()
 
     def update(self, event: ProgressEvent) -> None:
         """Take an event."""
@@ -117,6 +130,16 @@ class TqdmProgress:
         bar.update(event.done - bar.n)
         if event.is_last:
             self._bars.pop(thing).close()
+
+
+def _extra(name: str) -> Any:
+    """Import a library that only those need who use it; it is slow to import, too."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        library = name.partition(".")[0]
+        problem = ConfigurationError(f"showing progress by {library} needs it: pip install 'aioimages[progress]'")
+    raise problem
 
 
 def _amount(count: int, unit: str) -> str:

@@ -27,5 +27,5 @@ async def on_emulator() -> None:
 
 
 if __name__ == "__main__":
-    has_cloud = any(name.startswith("OS_") for name in os.environ)
-    asyncio.run(main(connect()) if has_cloud else on_emulator())
+    is_yours = os.environ.get("PLAYGROUND") == "yours"
+    asyncio.run(main(connect()) if is_yours else on_emulator())

@@ -9,7 +9,7 @@ from aioimages import Client, workflows
 
 
 async def main(client: Client, disk: Path) -> None:
-    """Run as often as you like: it makes the image once, changes what is to be changed, and says which."""
+    """Run as often as you like: it makes the image where there is none, changes what is to be, and says which."""
     for version in ("12", "12", "13"):
         ensured = await workflows.ensure_image(
             client, disk, name="web", disk_format="raw", properties={"os_version": version}

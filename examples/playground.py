@@ -1,6 +1,7 @@
 """Where the examples run: on the embedded cloud, or on yours.
 
-They use yours when `OS_CLOUD` or other `OS_*` variables name one. `IMAGE_ID` then says which image of yours to work on,
+They use the embedded one, unless `PLAYGROUND` is `yours`: then the cloud that `OS_CLOUD` or the other `OS_*` variables
+name, where they make, change and leave images. `IMAGE_ID` then says which image of yours to work on,
 `MEMBER_ID` whom to share it with, `MEMBER_CLOUD` how that account is called in `clouds.yaml`, `IMPORT_FROM` what to
 import, `CONTAINER` where to export to, and `OTHER_REGION` where to move to.
 """
@@ -98,11 +99,10 @@ def run(
     example: Callable[[Playground], Awaitable[None]],
     embedded: Callable[[], AbstractAsyncContextManager[Playground]] = embedded,
 ) -> None:
-    """Run an example on your cloud where the environment names one, and on the embedded cloud otherwise."""
+    """Run an example on the embedded cloud, or on yours where `PLAYGROUND` says so."""
 
     async def main() -> None:
-        has_cloud = any(name.startswith("OS_") for name in os.environ)
-        async with yours() if has_cloud else embedded() as place:
+        async with yours() if os.environ.get("PLAYGROUND") == "yours" else embedded() as place:
             await example(place)
 
     asyncio.run(main())

@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parent.parent / "aioimages"
 # From the ground up. Modules of one package share its floor.
 FLOORS = [
     {"_models", "_progress", "_formats"},
-    {"_errors", "progress"},
-    {"_dialect", "_policy", "_call", "_tls", "vhd"},
+    {"_errors"},
+    {"_dialect", "_policy", "_call", "_tls", "progress", "vhd"},
     {"_codec"},
     {"_calls", "_fault"},
     {"_http", "_lifetime", "_groups"},

@@ -24,13 +24,13 @@ def store_name(store: Any) -> str:
 
 def import_methods(dialect: Dialect) -> Call[tuple[str, ...]]:
     """GET /v2/info/import."""
-    supported(dialect, Operation.DATA)
+    supported(dialect, Operation.STORES)
     return Call(method="GET", path="info/import", read=_codec.under(tuple[str, ...], "import-methods", "value"))
 
 
 def list_all(dialect: Dialect, *, detail: bool) -> Call[list[Store]]:
     """GET /v2/info/stores, and with details /v2/info/stores/detail."""
-    supported(dialect, Operation.DATA)
+    supported(dialect, Operation.STORES)
     return Call(
         method="GET",
         path="info/stores/detail" if detail else "info/stores",
@@ -40,7 +40,7 @@ def list_all(dialect: Dialect, *, detail: bool) -> Call[list[Store]]:
 
 def usage(dialect: Dialect) -> Call[dict[str, Usage]]:
     """GET /v2/info/usage."""
-    supported(dialect, Operation.DATA)
+    supported(dialect, Operation.STORES)
     return Call(
         method="GET",
         path="info/usage",
@@ -50,7 +50,7 @@ def usage(dialect: Dialect) -> Call[dict[str, Usage]]:
 
 def delete(dialect: Dialect, store: str, image_id: str) -> Call[None]:
     """DELETE /v2/stores/{store_id}/{image_id}."""
-    supported(dialect, Operation.DATA)
+    supported(dialect, Operation.STORES)
     return Call(
         method="DELETE",
         path=path("stores", store_name(store)) + "/" + image_path(image_id).removeprefix("images/"),
@@ -62,7 +62,7 @@ def delete(dialect: Dialect, store: str, image_id: str) -> Call[None]:
 
 def locations(dialect: Dialect, image_id: str) -> Call[list[Location]]:
     """GET /v2/images/{image_id}/locations."""
-    supported(dialect, Operation.DATA)
+    supported(dialect, Operation.STORES)
     return Call(
         method="GET",
         path=image_path(image_id, "locations"),
@@ -79,7 +79,7 @@ def add_location(
     hash_value: str | None,
 ) -> Call[None]:
     """POST /v2/images/{image_id}/locations."""
-    supported(dialect, Operation.DATA)
+    supported(dialect, Operation.STORES)
     if not isinstance(url, str) or "://" not in url:
         raise ValueError("url is where a store finds the data, such as http://… or rbd://…")
     if (hash_algo is None) is not (hash_value is None):

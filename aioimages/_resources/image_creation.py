@@ -103,6 +103,8 @@ class ImageCreation(ImageData):
         call = images.create(self._session.dialect, attributes, properties, new_id=new_id)
         if data is None:
             return await self._session.run(call)
+        if disk_format is None or container_format is None:
+            raise ValueError("an image takes data only once it has a disk_format and a container_format")
         source = await given_source(data, size_bytes, decompress=decompress)
         # An image of an id that somebody else chose is ours only once we are told so.
         if id is not None:

@@ -463,6 +463,7 @@ async def test_groups_of_errors_stay_groups(world: World) -> None:
 
 
 Refused = Callable[[Client], Awaitable[object]]
+FORMATS: dict[str, Any] = {"name": "x", "disk_format": "raw", "container_format": "bare"}
 MISTAKES: list[tuple[Refused, type[Exception]]] = [
     (lambda client: client.images.import_from(DATA, name="x", disk_format="raw", stores="fast"), TypeError),
     (lambda client: client.images.import_from(DATA, name="x", disk_format="raw", stores=["a,b"]), ValueError),
@@ -471,8 +472,9 @@ MISTAKES: list[tuple[Refused, type[Exception]]] = [
         ValueError,
     ),
     (lambda client: client.images.import_from(b"", name="x", disk_format="raw"), ValueError),
-    (lambda client: client.images.create(name="x", data=b""), ValueError),
-    (lambda client: client.images.create(name="x", data="/no/such/file"), FileNotFoundError),
+    (lambda client: client.images.create(name="x", data=b"data"), ValueError),
+    (lambda client: client.images.create(**FORMATS, data=b""), ValueError),
+    (lambda client: client.images.create(**FORMATS, data="/no/such/file"), FileNotFoundError),
 ]
 
 

@@ -72,6 +72,7 @@ async def test_example(world: World, real_cloud: RealCloud, tmp_path: Path, name
     image = await world.make_image("web", data=b"data")
     environ = {
         **{key: value for key, value in os.environ.items() if not key.startswith("OS_")},
+        "PLAYGROUND": "yours",
         "OS_CLIENT_CONFIG_FILE": str(config),
         "OS_CLOUD": "admin" if name in IMPORTS else "producer",
         "MEMBER_CLOUD": "consumer",
