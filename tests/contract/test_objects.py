@@ -22,6 +22,7 @@ from aioimages import (
     RetryPolicy,
     SourceChangedError,
     StatusError,
+    TransportError,
     UnreplayableBodyError,
 )
 
@@ -338,3 +339,62 @@ async def test_account_without_the_container(world: World) -> None:
     """An object cannot be put where no container is."""
     with pytest.raises((NotFoundError, BadRequestError)):
         await world.producer.objects.upload("nowhere", "x", b"data")
+
+
+@emulator
+@pytest.mark.parametrize("is_lost", [True, False])
+async def test_manifest_whose_answer_is_lost(world: World, client: Client, *, is_lost: bool) -> None:
+    """An object whose making was not answered is looked for, and its segments stay where it is there."""
+    await client.objects.upload("disks", "web", b"before")
+    fault = world.emulator.faults.drop_reply if is_lost else world.emulator.faults.drop
+    fault(method="PUT", path="/disks/web$", times=None)
+    if is_lost:
+        await client.objects.upload("disks", "web", DATA, segment_bytes=MIB)
+    else:
+        with pytest.raises(TransportError):
+            await client.objects.upload("disks", "web", DATA, segment_bytes=MIB)
+    world.emulator.faults.clear()
+    buffer = io.BytesIO()
+    await client.objects.download("disks", "web", buffer)
+    assert buffer.getvalue() == (DATA if is_lost else b"before")
+    assert len(segments_of(await names(client))) == (5 if is_lost else 0)
+
+
+async def test_what_belongs_to_others_stays(client: Client) -> None:
+    """An upload deletes the segments of the object whose place it takes, and nothing else that is called alike."""
+    await client.objects.upload("disks", "web.segments/readme.txt", b"mine")
+    for _ in range(2):
+        await client.objects.upload("disks", "web", DATA, segment_bytes=MIB)
+    await client.objects.upload("disks", "web", b"small")
+    assert await names(client) == ["web", "web.segments/readme.txt"]
+
+
+async def test_segments_outlive_their_object(client: Client) -> None:
+    """Segments live longer than the object that they are of; those that would not are sent again."""
+    await client.objects.upload("disks", "web", DATA, segment_bytes=MIB, delete_after=3600)
+    ends = (await client.objects.get("disks", "web")).delete_at
+    (first, *_) = segments_of(await names(client))
+    later = (await client.objects.get("disks", first)).delete_at
+    assert ends is not None
+    assert later is not None
+    assert ends < later
+    await client.objects.upload("disks", "web", DATA, segment_bytes=MIB, resume=True)
+    kept = segments_of(await names(client))
+    assert first not in kept
+    assert {(await client.objects.get("disks", name)).delete_at for name in kept} == {None}
+
+
+async def test_segments_that_are_too_many(client: Client) -> None:
+    """More segments than the service takes in one object are refused before any is sent."""
+    with pytest.raises(ValueError, match="more than 1000 segments"):
+        await client.objects.upload("disks", "web", DATA, segment_bytes=1000)
+    assert await names(client) == []
+
+
+async def test_token_that_is_refused_in_the_middle(client: Client) -> None:
+    """What can be read once only is not sent again with another token: the error says so."""
+    async with through(client) as breaking:
+        breaking.plan([Break(), Break(), refusal(401)])
+        with pytest.raises(UnreplayableBodyError):
+            await client.objects.upload("disks", NAME, pieces(), segment_bytes=MIB)
+    assert await names(client) == []

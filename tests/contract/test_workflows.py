@@ -291,6 +291,62 @@ async def test_tokens_that_end_in_the_middle(world: World, here: Client, there: 
     assert copied.checksum == image.checksum
 
 
+@rackspace
+async def test_export_that_meets_another(world: World, here: Client, tmp_path: Path) -> None:
+    """An export that fails because another one was quicker does not take away what that one has written."""
+    image_id = await made(world, here, "web")
+    await here.objects.create_container("disks")
+    await here.objects.upload("disks", f"{image_id}.vhd", b"of somebody else")
+    world.emulator.faults.status(404, method="HEAD", path=f"{image_id}.vhd$", times=1)
+    with pytest.raises(TaskFailedError):
+        await workflows.export_disk(here, image_id, tmp_path / "back", container="disks")
+    assert (await here.objects.get("disks", f"{image_id}.vhd")).size_bytes == len(b"of somebody else")
+
+
+@rackspace
+@pytest.mark.parametrize("name", ["import", "export", "capture"])
+async def test_cancellation_while_work_is_begun(
+    world: World, clients: tuple[Client, Client], disk: Path, name: str
+) -> None:
+    """A job that is cancelled while the service answers that it has begun is undone as others are."""
+    path = "/action$" if name == "capture" else "/tasks$"
+    for moment in (0.05, 0.15):
+        fault = world.emulator.faults.delay(0.1, method="POST", path=path)
+        running = asyncio.ensure_future(JOBS[name](world, *clients, disk))
+        async with asyncio.timeout(10):
+            while not fault.hits:  # noqa: ASYNC110  # the cloud sets no event
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(moment)
+        running.cancel()
+        await asyncio.wait([running])
+        world.emulator.faults.clear()
+        await asyncio.sleep(0.3)
+        assert await left(*clients) <= {"image kept"}
+
+
+async def test_share_that_is_taken_back_in_two_tries(world: World, here: Client) -> None:
+    """Taking back goes on where it was interrupted: nobody stays a member unnoticed."""
+    image_id = await made(world, here, "web")
+    world.emulator.faults.status(403, method="PUT", path="/members/")
+    world.emulator.faults.status(403, method="DELETE", path="/members/aaa", times=1)
+    with pytest.raises(AioImagesError, match="403"):
+        await workflows.share(here, image_id, ["aaa", "bbb"], accept_with={"aaa": here})
+    assert await here.members.list(image_id).collect() == []
+
+
+@openstack
+async def test_ensure_leaves_others_alone(world: World, here: Client, tmp_path: Path) -> None:
+    """An image of the same data under another name, or of somebody else, is neither renamed nor changed."""
+    path = tmp_path / "disk.raw"
+    path.write_bytes(os.urandom(10_000))
+    first = await workflows.ensure_image(here, path, name="golden", disk_format="raw")
+    second = await workflows.ensure_image(here, path, name="staging", disk_format="raw")
+    assert (first.action, second.action) == ("created", "created")
+    assert (await here.images.get(first.image.id)).name == "golden"
+    world.emulator.add_image(world.emulator.admin, region="RegionOne", name="web", data=b"x", visibility="public")
+    assert (await workflows.ensure_image(here, path, name="web", disk_format="raw")).action == "created"
+
+
 @openstack
 async def test_ensure_by_digest(here: Client, tmp_path: Path) -> None:
     """An image of the same data is left alone, or changed where it is not as it should be; otherwise it is made."""
