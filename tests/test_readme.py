@@ -1,4 +1,4 @@
-"""The README's programs, run as they stand."""
+"""The programs of the README and of the pages that have some of their own, run as they stand."""
 
 import ast
 import re
@@ -10,13 +10,17 @@ import pytest
 from disks import fixed_vhd
 
 import aioimages
-from aioimages import Client, KeystonePassword, PollPolicy, RackspaceApiKey
+from aioimages import Client, KeystonePassword, PollPolicy, RackspaceApiKey, vhd
 from aioimages.emulator import Emulator
 
 pytestmark = pytest.mark.anyio
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 FIRST, BULK, DATA, JOBS, EMBEDDED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+DOCS = Path(__file__).parent.parent / "docs"
+(INDEX,) = re.findall(r"```python\n(.*?)```", (DOCS / "index.md").read_text(), re.DOTALL)
+(BOTH_ENDS,) = re.findall(r"```python\n(.*?)```", (DOCS / "vhd.md").read_text(), re.DOTALL)
 
 
 async def run(program: str, **names: Any) -> dict[str, Any]:
@@ -47,6 +51,24 @@ async def test_first_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     shown = capsys.readouterr().out
     assert "here debian" in shown
     assert "name='web', status='active'" in shown
+
+
+async def test_index(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first program of the pages lists images."""
+    async with Emulator() as cloud:
+        monkeypatch.setattr(aioimages, "Client", lambda *_, **__: client_of(cloud))
+        names = await run(INDEX.replace("asyncio.run(main())", ""))
+        main: Callable[[], Awaitable[None]] = names["main"]
+        await main()
+    assert "Debian 12" in capsys.readouterr().out
+
+
+async def test_both_ends_of_a_disk() -> None:
+    """Both ends of an object tell that it is a disk."""
+    async with Emulator() as cloud, client_of(cloud) as client:
+        cloud.put_object(cloud.producer, "disks/web.vhd", fixed_vhd())
+        names = await run(BOTH_ENDS, client=client, vhd=vhd)
+    assert names["size"] == len(fixed_vhd())
 
 
 async def test_bulk(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio.to_thread
@@ -19,15 +18,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.clouds("live"), pytest.mark.slow]
 
 MIB = 2**20
 SEGMENT = 64 * MIB
-
-
-@pytest.fixture
-async def wire(world: World) -> AsyncIterator[Wire]:
-    """Sign the producer in, and empty the account at the end."""
-    wire = await world.site.wire(world.site.producer)
-    await wire.objects("PUT", "disks", status=201)
-    yield wire
-    await wire.delete_all_objects()
 
 
 def large_vhd(path: Path, size: int) -> None:

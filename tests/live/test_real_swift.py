@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from clouds import World
@@ -14,15 +13,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.clouds("live")]
 
 DATA = bytes(range(256)) * 4096
 HALVES = {"parts/1": DATA[: len(DATA) // 2], "parts/2": DATA[len(DATA) // 2 :]}
-
-
-@pytest.fixture
-async def wire(world: World) -> AsyncIterator[Wire]:
-    """Sign the producer in, make a container, and empty the account at the end."""
-    wire = await world.site.wire(world.site.producer)
-    await wire.objects("PUT", "disks", status=201)
-    yield wire
-    await wire.delete_all_objects()
 
 
 async def put_large(wire: Wire) -> None:
