@@ -4,6 +4,7 @@ import inspect
 import os
 import stat
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -174,7 +175,7 @@ class _Factory:
         self._last: AsyncIterator[bytes] | None = None
         self.size_bytes = size_bytes
 
-    def pieces(self) -> AsyncGenerator[bytes, None]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         made = self._make()
         if not isinstance(made, AsyncIterable):
             raise TypeError(f"the source's function returns an async iterable of bytes, not {type(made).__name__}")
@@ -182,7 +183,15 @@ class _Factory:
         if iterator is self._last:
             raise UnreplayableBodyError("the source's function returned what has been read before, not a new iterable")
         self._last = iterator
-        return _Iterable(iterator, None).pieces()
+        try:
+            async with aclosing(_Iterable(iterator, None).pieces()) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            # It was made for us, and what it holds is not left to the garbage.
+            if isinstance(iterator, AsyncGenerator):
+                with anyio.CancelScope(shield=True):
+                    await iterator.aclose()
 
     def part(self, start: int, stop: int) -> "Source | None":  # noqa: ARG002  # it goes forward only
         return None

@@ -539,6 +539,7 @@ async def clients(here: Client, there: Client) -> tuple[Client, Client]:
 
 
 @rackspace
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JOBS)
 async def test_fault_at_each_step(world: World, clients: tuple[Client, Client], disk: Path, name: str) -> None:
     """A refusal of any request of a job, each in turn, leaves nothing behind in either region."""
@@ -553,6 +554,7 @@ async def test_fault_at_each_step(world: World, clients: tuple[Client, Client], 
 
 
 @rackspace
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JOBS)
 async def test_cancellation_at_many_moments(
     world: World, clients: tuple[Client, Client], disk: Path, name: str
