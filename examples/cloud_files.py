@@ -20,6 +20,7 @@ async def main(client: Client, folder: Path) -> None:
     print(f"fetched, checked: {done.verified}")
     await client.objects.delete("backups", "2026/disk.vhd")
     print("left:", [left.name async for left in client.objects.list("backups")])
+    await client.objects.delete_container("backups")
 
 
 if __name__ == "__main__":

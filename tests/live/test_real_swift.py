@@ -34,6 +34,7 @@ async def test_one_token_for_all_services(world: World, real_cloud: RealCloud, n
     person = getattr(world.site, name)
     wire = await world.site.wire(person)
     assert wire.objects_root == f"{real_cloud.object_url}/v1/AUTH_{person.project_id}"
+    await wire.delete_all_objects()
     assert (await wire.request("GET", "images"))["images"] == []
     await wire.objects("PUT", "mine", status=201)
     assert await wire.object_names() == ["mine"]
