@@ -38,6 +38,8 @@ def is_reachable(version: str) -> bool:
 SUPPORTED = [version for version in nox.project.python_versions(PROJECT) if "." in version]
 INSTALLED = [version for version in SUPPORTED if is_reachable(version)]
 NEWEST = INSTALLED[-1]
+# Tests wait more than they compute, but those that measure time want a core each.
+WORKERS = ["--numprocesses", "logical", "--maxprocesses", "4", "--dist", "worksteal"]
 
 
 def group(name: str) -> list[str]:
@@ -50,7 +52,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests against the built wheel; the newest Python runs them all, the others leave out the slow ones."""
     session.install(".[demo]", *group("tests"))
     selection = [] if session.python == NEWEST else ["-m", "not slow"]
-    session.run("pytest", *selection, *session.posargs)
+    session.run("pytest", *WORKERS, *selection, *session.posargs)
 
 
 @nox.session(python=NEWEST)

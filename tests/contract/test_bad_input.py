@@ -305,7 +305,7 @@ OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "kind", "words"), OPTIONS, ids=str)
+@pytest.mark.parametrize(("options", "kind", "words"), OPTIONS, ids=lambda value: str(value)[:20])
 def test_bad_options(options: dict[str, Any], kind: type[Exception], words: str) -> None:
     """Options that cannot work are refused when the client is made."""
     with pytest.raises(kind, match=words):
