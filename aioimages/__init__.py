@@ -79,7 +79,7 @@ from aioimages._models import (
     TaskFailureCode,
     Usage,
 )
-from aioimages._policy import PollPolicy, RetryPolicy, TimeoutPolicy
+from aioimages._policy import ConcurrencyPolicy, PollPolicy, RetryPolicy, TimeoutPolicy
 from aioimages._progress import Progress, ProgressEvent
 from aioimages._transfer.download import DataStream
 from aioimages._transfer.upload import FormatWarning
@@ -92,6 +92,7 @@ __all__ = [
     "ChecksumMismatchError",
     "Client",
     "ClientClosedError",
+    "ConcurrencyPolicy",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",

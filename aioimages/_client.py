@@ -15,7 +15,8 @@ from aioimages._calls.identity import INTERFACES
 from aioimages._dialect import dialect_named
 from aioimages._exchange import Exchange
 from aioimages._lifetime import Lifetime
-from aioimages._policy import PollPolicy, RetryPolicy, TimeoutPolicy, count
+from aioimages._limiter import Limiter
+from aioimages._policy import ConcurrencyPolicy, PollPolicy, RetryPolicy, TimeoutPolicy, count
 from aioimages._resources.discovery import Info, Stores
 from aioimages._resources.images import Images
 from aioimages._resources.members import Members
@@ -78,7 +79,7 @@ class Client:
         timeout: TimeoutPolicy | None = None,
         retry: RetryPolicy | None = None,
         poll: PollPolicy | None = None,
-        concurrency: int = 64,
+        concurrency: int | ConcurrencyPolicy = 64,
         cacert: str | None = None,
         cert: str | None = None,
         key: str | None = None,
@@ -101,7 +102,7 @@ class Client:
             timeout: How long requests may take.
             retry: How often requests are repeated.
             poll: How often the state of work on the server is looked at.
-            concurrency: How many requests may be in flight.
+            concurrency: How many requests may be in flight, as a number or with more to say.
             cacert: A file of the certificate authorities to trust.
             cert: A file of the client's own certificate.
             key: A file of that certificate's key, where it is in another one.
@@ -129,14 +130,15 @@ class Client:
             borrowed=session,
         )
         self._lifetime = Lifetime()
-        exchange = Exchange(self._http, _policy("retry", retry, RetryPolicy), timeout.call)
+        places = _places(concurrency)
+        exchange = Exchange(self._http, Limiter(places), _policy("retry", retry, RetryPolicy), timeout.call)
         run = Session(
             exchange,
             TokenSource(credentials, exchange),
             self._lifetime,
             dialect=dialect_named(dialect) if dialect else credentials.dialect,
             endpoint=_image_endpoint(credentials, endpoint, region, interface),
-            concurrency=count("concurrency", concurrency, least=1),
+            concurrency=places.most,
         )
         self.dialect = run.dialect.name
         self._session = run
@@ -198,6 +200,12 @@ def _policy(name: str, policy: P | None, kind: type[P]) -> P:
     if policy is not None and not isinstance(policy, kind):
         raise TypeError(f"{name} is a {kind.__name__}(…), not {_named(policy)}")
     return policy or kind()
+
+
+def _places(concurrency: int | ConcurrencyPolicy) -> ConcurrencyPolicy:
+    if isinstance(concurrency, ConcurrencyPolicy):
+        return concurrency
+    return ConcurrencyPolicy(most=count("concurrency", concurrency, least=1))
 
 
 def _full_user_agent(program: str | None) -> str:

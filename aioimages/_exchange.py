@@ -1,11 +1,13 @@
 """A call, sent as often as its policy allows, until it has an answer that can be read or an error that is final."""
 
+import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -26,8 +28,9 @@ from aioimages._errors import (
 )
 from aioimages._fault import error_from
 from aioimages._http import Http, Stream
+from aioimages._limiter import Limiter, RetryBudget, Turn
 from aioimages._models import Token
-from aioimages._policy import RetryPolicy
+from aioimages._policy import Retrier, RetryPolicy
 
 __all__ = ["Exchange", "Trail", "is_passing", "pause_after"]
 
@@ -69,6 +72,10 @@ def _retry_after(call: Call[Any], error: BaseException) -> float | None:
     return pause_after(error) if isinstance(error, _UNDONE[call.replay]) else None
 
 
+def _is_overloaded(error: AioImagesError) -> bool:
+    return isinstance(error, StatusError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE
+
+
 def _may_have_landed(error: AioImagesError) -> bool:
     if isinstance(error, ServerError):
         return error.status != HTTPStatus.NOT_IMPLEMENTED
@@ -79,15 +86,27 @@ def _may_have_landed(error: AioImagesError) -> bool:
 class Trail:
     """What the tries of one call have come to so far."""
 
+    tries: int = 0
     may_have_landed: bool = False
 
 
-class Exchange:
-    """Performs calls: sends, judges the answer, repeats what may be repeated."""
+@lru_cache
+def _service(base: str) -> str:
+    return urlsplit(base).netloc
 
-    def __init__(self, http: Http, retry: RetryPolicy, call_seconds: float | None) -> None:
+
+class Exchange:
+    """Performs calls: sends, judges the answer, repeats what may be repeated.
+
+    Every request waits for its turn, however many there are. Data on their way keep no place: they take long, and what
+    takes or gives them may itself call the service.
+    """
+
+    def __init__(self, http: Http, limiter: Limiter, retry: RetryPolicy, call_seconds: float | None) -> None:
         self._http = http
+        self._limiter = limiter
         self.retry = retry
+        self._budget = RetryBudget(retry.budget)
         self._call_seconds = call_seconds
 
     async def perform(
@@ -96,6 +115,8 @@ class Exchange:
         base: str,
         token: Token | None = None,
         trail: Trail | None = None,
+        *,
+        is_urgent: bool = True,
     ) -> T:
         """Return what the call's answer says.
 
@@ -104,6 +125,7 @@ class Exchange:
             base: The URL of the service's versioned root.
             token: The token to show.
             trail: What became of the call before, where it was tried with another token.
+            is_urgent: Whether it goes ahead of the calls that are not.
 
         Raises:
             StatusError: The server refused, for the last time.
@@ -111,49 +133,99 @@ class Exchange:
             ProtocolError: The answer breaks the rules.
             AmbiguousOutcomeError: The answer was lost, and the request may not be repeated.
         """
-        return await self._until_final(self._once, call, base, token, trail or Trail())
+        turn = self._limiter.turn(_service(base))
+        # How long that takes is not the service's fault.
+        await turn.begin(is_urgent=is_urgent)
+        try:
+            return await self._until_final(call, turn, base, token, trail or Trail())
+        finally:
+            turn.end()
 
-    async def open(self, call: Call[Any], base: str, token: Token | None = None, _: Trail | None = None) -> Stream:
+    async def open(
+        self,
+        call: Call[Any],
+        base: str,
+        token: Token | None = None,
+        _: Trail | None = None,
+        *,
+        is_urgent: bool = True,
+    ) -> Stream:
         """Ask once, and return an accepted answer whose body is on its way, with its first piece already here.
 
         It raises what `perform` does. Whoever reads the body must be able to ask for the rest of it, and so asks again
         by itself. Close what it returns.
         """
-        with anyio.move_on_after(self._call_seconds):
-            return await self._begun(call, base, token)
+        turn = self._limiter.turn(_service(base))
+        await turn.begin(is_urgent=is_urgent)
+        try:
+            with anyio.move_on_after(self._call_seconds):
+                return await self._begun(call, turn, base, token)
+        finally:
+            turn.end()
         raise self._out_of_time(call)
 
-    async def _until_final(
-        self,
-        attempt: Callable[[Call[T], str, Token | None, Trail], Awaitable[T]],
-        call: Call[T],
-        *arguments: Any,
-    ) -> T:
+    async def _until_final(self, call: Call[T], turn: Turn, base: str, token: Token | None, trail: Trail) -> T:
         # How long data take depends on how much they are: then only the single steps are limited.
         with anyio.move_on_after(None if isinstance(call.body, Body) else self._call_seconds) as limit:
-            retrier = self.retry.retrying(
-                partial(_retry_after, call), deadline=limit.deadline, clock=anyio.current_time, sleep=anyio.sleep
-            )
+            retrier = self.retrying(partial(_retry_after, call), deadline=limit.deadline)
             try:
-                return await retrier(attempt, call, *arguments)
+                result: T = await retrier(self._once, call, turn, base, token, trail)
             except AioImagesError as error:
                 if call.replay is not Replay.AMBIGUOUS or not _may_have_landed(error):
                     raise
                 raise _ambiguous(call, str(error)) from error.__cause__
+            self._budget.succeeded(was_repeated=trail.tries > 1)
+            return result
         raise self._out_of_time(call)
 
-    async def _begun(self, call: Call[Any], base: str, token: Token | None) -> Stream:
+    def retrying(
+        self, retry_after_of: Callable[[BaseException], float | None], *, deadline: float = math.inf
+    ) -> Retrier:
+        """Make a retrier, as `RetryPolicy.retrying` does, that spends what this client may spend on repeating."""
+        return self.retry.retrying(
+            retry_after_of,
+            spend=self._budget.spend,
+            deadline=deadline,
+            clock=anyio.current_time,
+            sleep=anyio.sleep,
+        )
+
+    async def _begun(self, call: Call[Any], turn: Turn, base: str, token: Token | None) -> Stream:
         async with AsyncExitStack() as stack:
-            stream = await stack.enter_async_context(await self._http.open(call, base, token))
-            if stream.status not in call.ok:
-                raise error_from(call, _without_secrets(await stream.reply(), call, token))
-            await stream.begin()
+            try:
+                stream = await stack.enter_async_context(await self._http.open(call, base, token))
+                if stream.status not in call.ok:
+                    raise error_from(call, _without_secrets(await stream.reply(), call, token))
+                await stream.begin()
+            except AioImagesError as error:
+                self._note_trouble(turn, error)
+                raise
+            turn.answered("open")
             stack.pop_all()
         return stream
 
-    async def _once(self, call: Call[T], base: str, token: Token | None, trail: Trail) -> T:
+    def _note_trouble(self, turn: Turn, error: AioImagesError) -> None:
+        is_too_fast = isinstance(error, RateLimitedError)
+        if is_too_fast or isinstance(error, TransportTimeoutError) or _is_overloaded(error):
+            asked = pause_after(error) or 0.0
+            turn.troubled(asked if asked <= self.retry.retry_after_limit else 0.0, is_too_fast=is_too_fast)
+
+    async def _send(self, call: Call[Any], turn: Turn, base: str, token: Token | None) -> Reply:
+        # What is repeated has waited for its turn before.
+        await turn.begin(is_urgent=True)
+        has_data = isinstance(call.body, Body)
+        if has_data:
+            turn.end()
+        reply = await self._http.send(call, base, token)
+        if not has_data:
+            turn.answered(call.method + "?" * bool(call.query))
+        return reply
+
+    async def _once(self, call: Call[T], turn: Turn, base: str, token: Token | None, trail: Trail) -> T:
+        trail.tries += 1
         try:
-            reply = await self._http.send(call, base, token)
+            reply = await self._send(call, turn, base, token)
+            turn.end()
             if reply.status in call.ok:
                 return call.read(reply)
             if trail.may_have_landed and reply.status in call.landed:
@@ -162,6 +234,8 @@ class Exchange:
             error = error_from(call, _without_secrets(reply, call, token))
         except AioImagesError as caught:
             error = caught
+        self._note_trouble(turn, error)
+        turn.end()
         trail.may_have_landed |= _may_have_landed(error)
         raise error
 

@@ -24,6 +24,7 @@ __all__ = [
     "StoredObject",
     "Task",
     "TaskFailureCode",
+    "TaskState",
     "Token",
     "Usage",
 ]
@@ -241,6 +242,15 @@ class Task:
         """Where an export put the disk: `container/object.vhd` in Cloud Files."""
         location = (self.result or {}).get("export_location")
         return location if isinstance(location, str) else None
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class TaskState:
+    """What a task is, and no more: a crowd of them is listed again and again."""
+
+    id: str
+    type: str | None = None
+    status: str
 
 
 class TaskFailureCode(enum.IntEnum):

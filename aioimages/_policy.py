@@ -8,10 +8,24 @@ from typing import Any, Final
 import attrs
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result
 
-__all__ = ["UNSET", "Clock", "PollPolicy", "RetryPolicy", "Sleep", "TimeoutPolicy", "Unset", "count", "seconds"]
+__all__ = [
+    "UNSET",
+    "Clock",
+    "ConcurrencyPolicy",
+    "PollPolicy",
+    "Retrier",
+    "RetryPolicy",
+    "Sleep",
+    "TimeoutPolicy",
+    "Unset",
+    "count",
+    "seconds",
+]
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
+# Calls a function, with arguments, as often as its policy says.
+Retrier = Callable[..., Awaitable[Any]]
 
 
 class Unset(enum.Enum):
@@ -89,6 +103,29 @@ class TimeoutPolicy:
 
 
 @attrs.frozen(kw_only=True)
+class ConcurrencyPolicy:
+    """How many requests a client may have in flight, to all services together.
+
+    Within these bounds the number follows the services: it grows while they answer well, and shrinks when they refuse
+    for now (429, 413 or 503) or answer much later than usual. A service that says that requests come too fast gets
+    them at the pace that it has accepted, and is tried with a little more now and then.
+
+    Attributes:
+        most: The largest number.
+        least: The smallest number.
+        rate: How many requests a second may go to one service; `None` is as many as it takes.
+    """
+
+    most: int = attrs.field(default=64, validator=_is_count)
+    least: int = attrs.field(default=1, validator=_is_count)
+    rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_is_positive))
+
+    def __attrs_post_init__(self) -> None:
+        if self.least > self.most:
+            raise ValueError(f"least is not above most: {self.least} > {self.most}")
+
+
+@attrs.frozen(kw_only=True)
 class RetryPolicy:
     """How often, and after how long, a call that may be repeated is tried again.
 
@@ -101,12 +138,16 @@ class RetryPolicy:
         base: The first delay's upper bound, in seconds.
         ceiling: The longest delay, in seconds.
         retry_after_limit: The longest `Retry-After` that is waited for, in seconds.
+        budget: What a client may spend on repeating, all calls together: each repetition costs 5, which come back when
+            it succeeds, and a call that succeeds at once gives 1. When it is spent, errors are raised at once: in an
+            outage nothing is sent many times over.
     """
 
     attempts: int = attrs.field(default=5, validator=_is_count)
     base: float = attrs.field(default=0.2, validator=_is_seconds)
     ceiling: float = attrs.field(default=20.0, validator=_is_seconds)
     retry_after_limit: float = attrs.field(default=60.0, validator=_is_seconds)
+    budget: int = attrs.field(default=500, validator=_is_count)
 
     def delay(self, tries: int) -> float:
         """Return how long to wait after so many tries, jitter included."""
@@ -117,15 +158,17 @@ class RetryPolicy:
         self,
         retry_after_of: Callable[[BaseException], float | None],
         *,
+        spend: Callable[[], bool],
         deadline: float,
         clock: Clock,
         sleep: Sleep,
-    ) -> AsyncRetrying:
+    ) -> Retrier:
         """Make a retrier for one call, which raises the last error when it gives up.
 
         Args:
             retry_after_of: Judges an error: `None` when the call must not be repeated, otherwise the seconds that the
                 server asked for (0 where it did not).
+            spend: Pays for a repetition, or says that there is nothing left to pay with.
             deadline: When to give up on the clock, rather than sleep beyond it.
             clock: Tells the time.
             sleep: Lets time pass.
@@ -145,7 +188,9 @@ class RetryPolicy:
         return AsyncRetrying(
             retry=retry_if_exception(may_repeat),
             wait=delay,
-            stop=lambda state: state.attempt_number >= self.attempts or clock() + state.upcoming_sleep > deadline,
+            stop=lambda state: (
+                state.attempt_number >= self.attempts or clock() + state.upcoming_sleep > deadline or not spend()
+            ),
             sleep=sleep,
             reraise=True,
         )
@@ -156,12 +201,15 @@ class PollPolicy:
     """How often the state of work on the server is looked at.
 
     The first look comes after `first` seconds, each later one after `growth` times as long as before, up to `ceiling`.
+    A client looks at everything that it waits for together, where that costs fewer requests; and once it has seen how
+    long such work takes here, it looks seldom before that and often about that time, never sooner than after `floor`.
 
     Attributes:
         first: Seconds before the first look.
         growth: By how much each delay exceeds the one before; 1 looks at a steady pace.
         ceiling: The longest delay, in seconds.
-        jitter: The share by which each delay is lengthened or shortened at random, so that many waits do not march in
+        floor: The shortest delay, in seconds; `None` is `first`, or `ceiling` where that is shorter.
+        jitter: The share by which each delay is lengthened or shortened at random, so that many clients do not march in
             step.
         timeout: Seconds until a wait gives up when the call says nothing of its own; `None` is never.
     """
@@ -169,14 +217,22 @@ class PollPolicy:
     first: float = attrs.field(default=1.0, validator=_is_positive)
     growth: float = attrs.field(default=1.5, validator=_is_at_least_one)
     ceiling: float = attrs.field(default=30.0, validator=_is_positive)
+    floor: float | None = attrs.field(default=None, validator=attrs.validators.optional(_is_positive))
     jitter: float = attrs.field(default=0.1, validator=_is_share)
     timeout: float | None = attrs.field(default=None, validator=_is_seconds_or_none)
 
-    def delay(self, looks: int) -> float:
-        """Return how long to wait after so many looks, jitter included."""
-        # The exponent is bounded because a wait of days would overflow the power long after the ceiling was reached.
-        steady = min(self.ceiling, self.first * self.growth ** min(looks, 64))
-        return steady * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311
+    def __attrs_post_init__(self) -> None:
+        if self.floor is not None and self.floor > self.ceiling:
+            raise ValueError(f"floor is not above ceiling: {self.floor:g} > {self.ceiling:g}")
+
+    @property
+    def shortest(self) -> float:
+        """The shortest delay, in seconds."""
+        return min(self.first, self.ceiling) if self.floor is None else self.floor
+
+    def delay(self, age: float) -> float:
+        """Return how long to wait after a look at work that has taken so many seconds."""
+        return min(self.ceiling, self.first + (self.growth - 1) * age)
 
     def polling(
         self,
@@ -185,15 +241,24 @@ class PollPolicy:
         deadline: float,
         clock: Clock,
         sleep: Sleep,
-    ) -> AsyncRetrying:
-        """Make a poller that asks until `is_done`, or until it has asked at the deadline.
+    ) -> Retrier:
+        """Make a poller that asks at once, and until `is_done`, or until it has asked at the deadline.
 
         It returns the last answer in either case: what an unfinished one means is the caller's to say.
         """
+        start = clock()
         return AsyncRetrying(
             retry=retry_if_result(lambda answer: not is_done(answer)),
-            wait=lambda state: min(self.delay(state.attempt_number), max(0.0, deadline - clock())),
+            wait=lambda _: min(self.delay(clock() - start), max(0.0, deadline - clock())),
             stop=lambda _: clock() >= deadline,
             sleep=sleep,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
+
+    def rounds(self, sleep: Sleep) -> Retrier:
+        """Make a runner of rounds without end; each says how many seconds there are until the next."""
+
+        def seconds_until_next(state: RetryCallState) -> float:
+            return float(state.outcome.result()) if state.outcome else 0.0
+
+        return AsyncRetrying(retry=retry_if_result(lambda _: True), wait=seconds_until_next, sleep=sleep)

@@ -7,7 +7,7 @@ import anyio
 
 from aioimages._auth.catalog import find_endpoint, has_version, refuse_plain_http, without_version
 from aioimages._auth.tokens import TokenSource
-from aioimages._call import Body, Call, Replay
+from aioimages._call import Call, Replay
 from aioimages._calls.identity import versions
 from aioimages._dialect import Dialect
 from aioimages._errors import DecodeError, EndpointNotFoundError, StatusError, UnauthorizedError
@@ -81,12 +81,7 @@ async def _versioned(root: str, exchange: Exchange) -> str:
 
 
 class Session:
-    """Runs calls to one service of a cloud.
-
-    At most `concurrency` calls are in flight, to all services together; the others wait for their turn, however many
-    there are. A call that backs off keeps its place, so that a service in trouble sees fewer calls. Data on their way
-    have no place: they take long, and what takes or gives them may itself call the service.
-    """
+    """Runs calls to one service of a cloud."""
 
     def __init__(
         self,
@@ -97,27 +92,35 @@ class Session:
         dialect: Dialect,
         endpoint: Endpoint,
         concurrency: int,
-        places: anyio.Semaphore | None = None,
+        is_urgent: bool = False,
     ) -> None:
         self.dialect = dialect
         self.concurrency = concurrency
         self.lifetime = lifetime
         self.retry = exchange.retry
+        self.retrying = exchange.retrying
         self._exchange = exchange
         self._tokens = tokens
         self._endpoint = endpoint
-        self._places = places or anyio.Semaphore(concurrency, fast_acquire=True)
+        self._is_urgent = is_urgent
 
     def beside(self, service_type: str) -> "Session":
         """Return a session with another service of the same cloud and region, which shares all but the endpoint."""
+        return self._like(self._endpoint.of(service_type), is_urgent=self._is_urgent)
+
+    def ahead(self) -> "Session":
+        """Return a session whose calls go ahead of those that wait for their turn."""
+        return self._like(self._endpoint, is_urgent=True)
+
+    def _like(self, endpoint: Endpoint, *, is_urgent: bool) -> "Session":
         return Session(
             self._exchange,
             self._tokens,
             self.lifetime,
             dialect=self.dialect,
-            endpoint=self._endpoint.of(service_type),
+            endpoint=endpoint,
             concurrency=self.concurrency,
-            places=self._places,
+            is_urgent=is_urgent,
         )
 
     @property
@@ -137,10 +140,7 @@ class Session:
             AioImagesError: Whatever went wrong; the classes say what.
         """
         with self.lifetime.span():
-            if isinstance(call.body, Body):
-                return await self._authorized(self._exchange.perform, call)
-            async with self._places:
-                return await self._authorized(self._exchange.perform, call)
+            return await self._authorized(self._exchange.perform, call)
 
     async def open(self, call: Call[Any]) -> Stream:
         """Return the answer to a call while its body is on its way. Close it.
@@ -149,12 +149,11 @@ class Session:
             AioImagesError: Whatever went wrong; the classes say what.
         """
         with self.lifetime.span():
-            async with self._places:
-                return await self._authorized(self._exchange.open, call)
+            return await self._authorized(self._exchange.open, call)
 
     async def _authorized(
         self,
-        perform: Callable[[Call[Any], str, Token, Trail], Awaitable[T]],
+        perform: Callable[..., Awaitable[T]],
         call: Call[Any],
     ) -> T:
         token = await self._tokens.get()
@@ -162,11 +161,11 @@ class Session:
         base = without_version(base) if call.at_root else base
         trail = Trail()
         try:
-            return await perform(call, base, token, trail)
+            return await perform(call, base, token, trail, is_urgent=self._is_urgent)
         except UnauthorizedError:
             if not self.renewable:
                 raise
             token = await self._tokens.replace(token)
             if call.replay is Replay.LOOK_FIRST:
                 raise
-        return await perform(call, base, token, trail)
+        return await perform(call, base, token, trail, is_urgent=True)

@@ -1,14 +1,15 @@
 """Waiting for work that the service does by itself: tasks, and images on their way to a status."""
 
+import math
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
-from typing import Final, TypeVar
+from collections.abc import Collection, Iterable
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Final
 
-import anyio
 import attrs
 
 from aioimages._calls import images, tasks
+from aioimages._calls.query import in_
 from aioimages._dialect import Operation
 from aioimages._errors import (
     AioImagesError,
@@ -18,22 +19,23 @@ from aioimages._errors import (
     TaskTimeoutError,
     TransferError,
 )
-from aioimages._exchange import is_passing
+from aioimages._listing import Listing
 from aioimages._models import Image, Task, TaskFailureCode
 from aioimages._outcomes import AsyncOutcomes, fan_out
-from aioimages._policy import UNSET, Clock, PollPolicy, Sleep, Unset, seconds
+from aioimages._policy import UNSET, PollPolicy, Unset, seconds
 from aioimages._progress import Meter, Progress
 from aioimages._session import Session
+from aioimages._watching import Looks, Sight, Watch, Watcher
 
 __all__ = ["Waiter", "failure_of"]
-
-T = TypeVar("T")
 
 _CODE: Final = re.compile(r"^\s*(\d{3})\b|error code:?\s*'?(\d{3})\b", re.IGNORECASE)
 _CODES: Final = {str(code.value): code for code in TaskFailureCode}
 _COPIED: Final = re.compile(r"Copied (\d+) MiB")
-# A look that begins at the deadline is given this long to be answered.
-_LAST_LOOK_SECONDS: Final = 1.0
+# Servers make less of it where they must.
+_PAGE_SIZE: Final = 1000
+_IDS_IN_A_QUERY: Final = 100
+_UNFINISHED: Final = ("pending", "processing")
 IMAGE_STATUSES: Final = frozenset(
     {
         "active",
@@ -78,99 +80,173 @@ def _copied_bytes(task: Task | None) -> int:
     return int(copied[1]) * 2**20 if copied else 0
 
 
-class _WatchedImage:
+class _TaskLooks(Looks[Task]):
+    """Tasks: a listing of those that are not done tells of the others that they may be."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._cost = len(_UNFINISHED)
+
+    def cost(self, count: int) -> float:  # noqa: ARG002  # the same for many and for few
+        return self._cost
+
+    async def together(
+        self,
+        keys: Collection[str],  # noqa: ARG002  # the listing shows all tasks, whoever waits for them
+        kind: str | None,
+    ) -> Sight[Task]:
+        unfinished: dict[str, str] = {}
+        cost = 0
+        # In this order: a task that moves on meanwhile is seen twice, not never.
+        for status in _UNFINISHED:
+            call = tasks.states_page(self._session.dialect, type=kind, status=status)
+            listing = Listing(self._session.run, call, key=lambda state: state.id, page_size=_PAGE_SIZE)
+            async with aclosing(listing.pages()) as pages:
+                async for page in pages:
+                    cost += 1
+                    unfinished |= {state.id: state.status for state in page if state.status in _UNFINISHED}
+            cost += not cost
+        self._cost = cost
+        return Sight({}, unfinished)
+
+    async def single(self, key: str) -> Task:
+        return await self._session.run(tasks.get(key))
+
+
+class _TaskWatch(Watch[Task]):
+    """A task on its way to its end."""
+
+    def __init__(self, key: str, kind: str | None) -> None:
+        super().__init__(key)
+        self.kind = kind
+        self.task: Task | None = None
+
+    async def take(self, found: Task) -> bool:
+        self.task, self.kind, self.status = found, found.type, found.status
+        return found.is_final
+
+    def missed(self, error: AioImagesError) -> Task:
+        if isinstance(error, NotFoundError) and self.status is not None:
+            raise TaskExpiredError(f"task {self.key} was deleted while it was {self.status}", task=self.last_seen())
+        raise error
+
+    def last_seen(self) -> Task | None:
+        """Return the task as it was seen last; a common look shows no more of it than its status."""
+        if self.status is None:
+            return None
+        seen = self.task or Task(id=self.key, type=self.kind, status=self.status)
+        return attrs.evolve(seen, status=self.status)
+
+    def seconds_taken(self) -> float | None:
+        if self.task is None or self.task.created_at is None or self.task.updated_at is None:
+            return None
+        return (self.task.updated_at - self.task.created_at).total_seconds()
+
+
+class _ImageLooks(Looks[Image]):
+    """Images: a listing of just these shows all but those that it leaves out, as hidden ones."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def cost(self, count: int) -> float:
+        return math.ceil(count / _IDS_IN_A_QUERY) if self._session.dialect.operators else math.inf
+
+    async def together(self, keys: Collection[str], kind: str | None) -> Sight[Image]:  # noqa: ARG002  # all alike
+        found: dict[str, Image] = {}
+        wanted = sorted(keys)
+        for start in range(0, len(wanted), _IDS_IN_A_QUERY):
+            some = in_(*wanted[start : start + _IDS_IN_A_QUERY])
+            call = images.list_page(self._session.dialect, {"id": some})
+            listing = Listing(self._session.run, call, key=lambda image: image.id, page_size=_IDS_IN_A_QUERY)
+            found |= {image.id: image async for image in listing}
+        return Sight(found, {})
+
+    async def single(self, key: str) -> Image:
+        return await self._session.run(images.get(key))
+
+
+class _ImageWatch(Watch[Image]):
     """An image on its way to a status.
 
     A failed import of Glance leaves little trace in it: it goes back to `queued`, or stays `active` when a further
     store did not get its data. Its tasks tell.
     """
 
-    def __init__(self, session: Session, image_id: str, status: str, progress: Progress | None) -> None:
-        self.meter = Meter(progress, "import", image_id)
+    def __init__(self, session: Session, key: str, wanted: str, progress: Progress | None) -> None:
+        super().__init__(key)
+        self.kind = wanted
+        self.image: Image | None = None
+        self.meter = Meter(progress, "import", key)
         self._session = session
-        self._call = images.get(image_id)
-        self._image_id = image_id
-        self._status = status
+        self._wanted = wanted
         self._tells_progress = progress is not None
-        self._seen: Image | None = None
 
-    async def look(self) -> Image:
-        try:
-            image = await self._session.run(self._call)
-        except NotFoundError:
-            if self._seen is None:
-                raise
-            image = attrs.evolve(self._seen, status="deleted")
-        self._seen = image
-        is_back = image.status == "queued" != self._status
-        is_there_yet_locked = image.status == self._status and image.os_glance_import_task is not None
+    async def take(self, found: Image) -> bool:
+        self.image, self.status = found, found.status
+        is_back = found.status == "queued" != self._wanted
+        is_there_yet_locked = found.status == self._wanted and found.os_glance_import_task is not None
         if is_back or is_there_yet_locked or self._tells_progress:
             newest = await self.newest_import()
             self.meter.reach(_copied_bytes(newest))
-            if is_back or (newest and newest.is_final and newest.id == image.os_glance_import_task):
-                _raise_failed(newest, image)
+            if is_back or (newest and newest.is_final and newest.id == found.os_glance_import_task):
+                _raise_failed(newest, found)
                 # A task that is over may leave its lock on the image, for a moment or for ever.
-                image = attrs.evolve(image, os_glance_import_task=None)
-        return image
+                self.image = attrs.evolve(found, os_glance_import_task=None)
+        return self.is_settled(self.image)
 
     def is_settled(self, image: Image) -> bool:
+        """Say whether there is nothing more to wait for."""
         if image.status in _LOST:
             return True
         is_importing = image.os_glance_import_task or image.os_glance_importing_to_stores
-        return image.status == self._status and not (self._status == "active" and is_importing)
+        return image.status == self._wanted and not (self._wanted == "active" and is_importing)
+
+    def missed(self, error: AioImagesError) -> Image:
+        if isinstance(error, NotFoundError) and self.image is not None:
+            return attrs.evolve(self.image, status="deleted")
+        raise error
+
+    def seconds_taken(self) -> float | None:
+        return None
 
     async def newest_import(self) -> Task | None:
+        """Return the newest task that imports into the image, where the cloud tells."""
         dialect = self._session.dialect
         if Operation.IMAGE_TASKS not in dialect.operations:
             return None
-        begun = await self._session.run(images.tasks(dialect, self._image_id))
+        begun = await self._session.run(images.tasks(dialect, self.key))
         return max(begun, key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, default=None)
 
 
 class Waiter:
-    """Looks at tasks and images until they are where they should be.
+    """Waits for tasks and images to be where they should be, all waits of a client together."""
 
-    Looks go through the session, so that however many waits there are, only so many requests are in flight.
-    """
-
-    def __init__(
-        self,
-        session: Session,
-        policy: PollPolicy,
-        *,
-        clock: Clock = anyio.current_time,
-        sleep: Sleep = anyio.sleep,
-    ) -> None:
-        self._session = session
+    def __init__(self, session: Session, policy: PollPolicy) -> None:
+        self._session = session.ahead()
         self._policy = policy
-        self._clock = clock
-        self._sleep = sleep
+        self._tasks = Watcher(_TaskLooks(self._session), policy)
+        self._images = Watcher(_ImageLooks(self._session), policy)
 
     def timeout(self, timeout: float | Unset | None) -> float | None:
         """Return the seconds that a wait may take: what the call says, or else the policy."""
         return self._policy.timeout if timeout is UNSET else seconds("timeout", timeout)
 
-    async def task(self, task_id: str, timeout: float | None) -> Task:
-        """Return a task that has succeeded."""
-        seen: Task | None = None
+    async def task(self, task_id: str, timeout: float | None, *, kind: str | None = None) -> Task:
+        """Return a task that has succeeded.
 
-        async def look() -> Task:
-            nonlocal seen
-            try:
-                seen = await self._session.run(call)
-            except NotFoundError:
-                if seen is None:
-                    raise
-                expired = TaskExpiredError(f"task {task_id} was deleted while it was {seen.status}", task=seen)
-            else:
-                return seen
-            raise expired
-
-        call = tasks.get(task_id)
-        task = await self._until(look, lambda task: task.is_final, timeout, first=self._policy.delay(0))
+        Args:
+            task_id: The task.
+            timeout: Seconds to wait at the most.
+            kind: Its type, where that is known: the listing of tasks can do without the others then.
+        """
+        watch = _TaskWatch(task_id, kind)
+        with self._session.lifetime.span():
+            await self._tasks.wait(watch, timeout=timeout, first=self._policy.first)
+        task = watch.task
         if task is None or not task.is_final:
-            state = seen.status if seen else "not answered for"
-            raise TaskTimeoutError(f"task {task_id} is still {state} after {timeout:g} s", task=seen)
+            state = watch.status or "not answered for"
+            raise TaskTimeoutError(f"task {task_id} is still {state} after {timeout:g} s", task=watch.last_seen())
         if task.status == "failure":
             raise failure_of(task)
         return task
@@ -203,56 +279,19 @@ class Waiter:
         """Return an image that has come to a status, and that nothing is being imported into if that is `active`."""
         if status not in IMAGE_STATUSES:
             raise ValueError(f"status is one of {', '.join(sorted(IMAGE_STATUSES))}, not {status!r}")
-        watched = _WatchedImage(self._session, image_id, status, progress)
+        watch = _ImageWatch(self._session, image_id, status, progress)
         try:
-            image = await self._until(watched.look, watched.is_settled, timeout, first=0.0)
+            with self._session.lifetime.span():
+                await self._images.wait(watch, timeout=timeout, first=0.0)
         finally:
-            watched.meter.end()
-        if image is None or not watched.is_settled(image):
+            watch.meter.end()
+        image = watch.image
+        if image is None or not watch.is_settled(image):
             state = image.status if image else "not answered for"
             wanted = "and being imported into" if state == status else f"not {status}"
             raise TaskTimeoutError(f"image {image_id} is still {state}, {wanted}, after {timeout:g} s")
         if image.status != status:
             raise TransferError(f"image {image_id} is {image.status} and will never be {status}")
         if image.os_glance_failed_import:
-            _raise_failed(await watched.newest_import(), image)
+            _raise_failed(await watch.newest_import(), image)
         return image
-
-    async def _until(
-        self,
-        look: Callable[[], Awaitable[T]],
-        is_done: Callable[[T], bool],
-        timeout: float | None,
-        *,
-        first: float,
-    ) -> T | None:
-        """Look until it is done or the time is over; return the last answer, or `None` where none came.
-
-        Trouble that may pass is looked through, once it is known that there is something to wait for, or an end to it.
-        """
-        start = self._clock()
-        deadline = float("inf") if timeout is None else start + timeout
-        last: T | None = None
-
-        async def try_to_look() -> T | None:
-            nonlocal last
-            try:
-                last = await look()
-            except AioImagesError as error:
-                if not is_passing(error) or (last is None and timeout is None):
-                    raise
-            return last
-
-        poller = self._policy.polling(
-            lambda answer: answer is not None and is_done(answer),
-            deadline=deadline,
-            clock=self._clock,
-            sleep=self._sleep,
-        )
-        with (
-            self._session.lifetime.span(),
-            anyio.move_on_after(None if timeout is None else timeout + _LAST_LOOK_SECONDS),
-        ):
-            await self._sleep(min(first, deadline - start))
-            return await poller(try_to_look)
-        return last

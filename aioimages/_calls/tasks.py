@@ -9,9 +9,9 @@ from aioimages._call import Call, Replay, identifier, path
 from aioimages._calls.images import supported
 from aioimages._calls.query import sort_parameters
 from aioimages._dialect import Dialect, Operation
-from aioimages._models import Page, Task
+from aioimages._models import Page, Task, TaskState
 
-__all__ = ["create", "export_input", "get", "import_input", "list_page"]
+__all__ = ["create", "export_input", "get", "import_input", "list_page", "states_page"]
 
 STATUSES: Final = frozenset({"pending", "processing", "success", "failure"})
 SORT_KEYS: Final = frozenset({"id", "type", "status", "created_at", "updated_at", "expires_at"})
@@ -31,6 +31,12 @@ def list_page(
     query = [(name, identifier(name, value)) for name, value in given.items() if value is not None]
     query += sort_parameters(sort, keys=SORT_KEYS, several=dialect.several_sort_keys, title=dialect.title)
     return Call(method="GET", path="tasks", query=tuple(query), read=_codec.page(Task, "tasks"))
+
+
+def states_page(dialect: Dialect, *, type: str | None, status: str) -> Call[Page[TaskState]]:
+    """GET /v2/tasks (Images v2, "List tasks"), for what each is only."""
+    listed = list_page(dialect, type=type, status=status)
+    return Call(method="GET", path=listed.path, query=listed.query, read=_codec.page(TaskState, "tasks"))
 
 
 def get(task_id: str) -> Call[Task]:

@@ -223,9 +223,7 @@ class Downloader:
 
     async def _has_ranges(self, remote: Remote) -> bool:
         """Ask whether the store of the data gives parts: not every one does."""
-        retrier = self.session.retry.retrying(
-            pause_after, deadline=float("inf"), clock=anyio.current_time, sleep=anyio.sleep
-        )
+        retrier = self.session.retrying(pause_after)
         try:
             stream: Stream = await retrier(self.session.open, remote.part(0, _PROBE_BYTES))
         except BadRequestError:

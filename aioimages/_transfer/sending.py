@@ -123,9 +123,7 @@ class Sender:
                     self.refuse_to_repeat(error, "")
                 raise
 
-        retrier = self.session.retry.retrying(
-            self.pause_after, deadline=float("inf"), clock=anyio.current_time, sleep=anyio.sleep
-        )
+        retrier = self.session.retrying(self.pause_after)
         try:
             result: T = await retrier(attempt)
         finally:

@@ -95,13 +95,12 @@ class Uploader:
                 url=images.image_path(image.id, "file"),
             )
         self._disk_format = image.disk_format
-        retrier = self._session.retry.retrying(
-            self._pause_after, deadline=float("inf"), clock=anyio.current_time, sleep=anyio.sleep
-        )
+        retrier = self._session.retrying(self._pause_after)
         try:
-            return await retrier(self._attempt)
+            arrived: Image = await retrier(self._attempt)
         finally:
             self._sender.meter.end()
+        return arrived
 
     def _pause_after(self, error: BaseException) -> float | None:
         # The service may refuse a further try because it is not done with an earlier one.

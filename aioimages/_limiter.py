@@ -1,0 +1,284 @@
+"""How many requests are in flight, and how many a second go out: as many as the services answer well."""
+
+import asyncio
+import time
+from collections import deque
+from typing import Final
+
+from aioimages._policy import Clock, ConcurrencyPolicy
+
+__all__ = ["Limiter", "Pace", "RetryBudget", "Turn"]
+
+_RETRY_COST: Final = 5
+_FIRST_SUCCESS_GIVES: Final = 1
+
+
+class RetryBudget:
+    """What a client may spend on repeating: an outage of the service must not multiply what is asked of it.
+
+    A repetition costs five, which come back when it succeeds; a success at the first try gives one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = most
+
+    def spend(self) -> bool:
+        """Take the cost of one repetition, or say that there is not enough left."""
+        if self._left < _RETRY_COST:
+            return False
+        self._left -= _RETRY_COST
+        return True
+
+    def succeeded(self, *, was_repeated: bool) -> None:
+        """Note a call that succeeded."""
+        self._left = min(self._most, self._left + (_RETRY_COST if was_repeated else _FIRST_SUCCESS_GIVES))
+
+
+_FIRST_RATE: Final = 20.0
+_SLOWEST: Final = 0.5
+_MARGIN: Final = 0.02
+_FALL: Final = 0.7
+_STEADY: Final = 0.1
+_FIRST_SPAN: Final = 0.5
+_SPAN: Final = 2.5
+_LONGEST_SPAN: Final = 24.0
+_SLOTS_A_SECOND: Final = 20
+
+
+class Pace:
+    """How many requests a second one service takes, learned from what it refuses.
+
+    Until it refuses something there is no limit but the user's. After a refusal requests go out a little slower than
+    the service has just accepted them, come back to that after a span of seconds, and then probe beyond it, faster and
+    faster (a cubic curve, as in TCP's). The more often the same pace was found, the longer the span, so that a steady
+    service refuses hardly anything.
+    """
+
+    def __init__(self, most: float | None) -> None:
+        self._most = most
+        self._known: float | None = None
+        self._span = _FIRST_SPAN
+        self._slowed_at = float("-inf")
+        self._paused_until = float("-inf")
+        self._next_at = float("-inf")
+        self._accepted: deque[list[int]] = deque()
+
+    def rate(self, now: float) -> float | None:
+        """Return how many requests a second may go out; `None` is as many as there are."""
+        if self._known is None:
+            return self._most
+        probing = self._known * (1 + _MARGIN * ((now - self._slowed_at) / self._span - 1) ** 3)
+        return probing if self._most is None else min(probing, self._most)
+
+    def delay(self, now: float) -> float:
+        """Return the seconds until the next request may go out."""
+        return max(self._paused_until, self._next_at) - now
+
+    def sent(self, now: float) -> None:
+        """Note that a request goes out."""
+        rate = self.rate(now)
+        if rate is not None:
+            self._next_at = max(self._next_at, now) + 1 / rate
+
+    def accepted(self, now: float) -> None:
+        """Note that a request was answered well."""
+        slot = int(now * _SLOTS_A_SECOND)
+        if self._accepted and self._accepted[-1][0] == slot:
+            self._accepted[-1][1] += 1
+            return
+        self._accepted.append([slot, 1])
+        while self._accepted[0][0] <= slot - _SLOTS_A_SECOND:
+            self._accepted.popleft()
+
+    def pause(self, until: float) -> None:
+        """Send nothing for a while."""
+        self._paused_until = max(self._paused_until, until)
+
+    def refused(self, now: float, sent_at: float) -> None:
+        """Note that a request came too fast for the service."""
+        if sent_at <= self._slowed_at:
+            # It was on its way already when another one was refused.
+            return
+        before = self.rate(now)
+        lately = self._accepted_lately(now, 1.0)
+        if before is None or self._known is None:
+            known, self._span = max(lately, _FIRST_RATE), _FIRST_SPAN
+        else:
+            known = min(before, max(lately, before * _FALL))
+            if abs(known - self._known) > _STEADY * self._known:
+                self._span = _SPAN
+            elif now - self._slowed_at > self._span:
+                self._span = min(_LONGEST_SPAN, self._span * 2)
+        self._known = max(_SLOWEST, known)
+        self._slowed_at = now
+
+    def _accepted_lately(self, now: float, seconds: float) -> float:
+        """Return how many requests a second were accepted within the last second, or since the pace slowed down."""
+        slots = max(_SLOTS_A_SECOND // 5, int(min(1.0, seconds) * _SLOTS_A_SECOND))
+        since = int(now * _SLOTS_A_SECOND) - slots
+        return sum(count for slot, count in self._accepted if slot > since) * _SLOTS_A_SECOND / slots
+
+
+_FIRST_PLACES: Final = 16
+_SHRINKING: Final = 0.7
+_SLOW_SECONDS: Final = 0.5
+_SLOW_TIMES: Final = 4.0
+_LEARNING: Final = 0.05
+
+
+class Lane:
+    """The way to one service: its pace, how fast it usually answers, and who waits to ask it."""
+
+    def __init__(self, rate: float | None) -> None:
+        self.pace = Pace(rate)
+        self.urgent: deque[asyncio.Future[None]] = deque()
+        self.patient: deque[asyncio.Future[None]] = deque()
+        self._usual_seconds: dict[str, float] = {}
+
+    def is_slow(self, kind: str, seconds: float) -> bool:
+        """Note how long an answer took, and say whether that is much more than is usual for its kind."""
+        usual = self._usual_seconds.setdefault(kind, seconds)
+        self._usual_seconds[kind] = usual + _LEARNING * (seconds - usual)
+        return seconds > max(_SLOW_TIMES * usual, usual + _SLOW_SECONDS)
+
+    def next(self) -> "asyncio.Future[None] | None":
+        """Return who is next, those who gave up left out."""
+        for queue in (self.urgent, self.patient):
+            while queue:
+                if not queue[0].done():
+                    return queue[0]
+                queue.popleft()
+        return None
+
+
+class Turn:
+    """A request's turn, which it may have several times. Leave it when the answer is there, or when none will be.
+
+    Attributes:
+        began_at: When the present turn came.
+    """
+
+    def __init__(self, limiter: "Limiter", lane: Lane) -> None:
+        self.began_at = float("-inf")
+        self._limiter = limiter
+        self._lane = lane
+        self._has_place = False
+
+    async def begin(self, *, is_urgent: bool) -> None:
+        """Wait for a turn, if this is none already. What is urgent goes ahead of what is not."""
+        if not self._has_place:
+            await self._limiter.enter(self._lane, is_urgent=is_urgent)
+            self._has_place = True
+            self.began_at = self._limiter.clock()
+
+    def end(self) -> None:
+        """Give the place to the next."""
+        if self._has_place:
+            self._has_place = False
+            self._limiter.leave()
+
+    def answered(self, kind: str) -> None:
+        """Note that the request was answered well, and how soon for one of its kind."""
+        self._limiter.answered(self._lane, kind, self.began_at)
+
+    def troubled(self, retry_after: float, *, is_too_fast: bool) -> None:
+        """Note that the service cannot answer now, because there are too many requests or because it is in trouble."""
+        self._limiter.troubled(self._lane, self.began_at, retry_after, is_too_fast=is_too_fast)
+
+
+class Limiter:
+    """Bounds the requests of one client, however many coroutines ask.
+
+    The number in flight grows by one with each answer until the first trouble, and from then on by one with each round;
+    a refusal, or an answer that is much later than usual, makes it less by a third. A service that refuses gets no more
+    requests a second than it has accepted, and none while it asks for peace.
+
+    Attributes:
+        places: How many requests may be in flight.
+        in_flight: How many are.
+        clock: Tells the time.
+    """
+
+    def __init__(self, policy: ConcurrencyPolicy, *, clock: Clock = time.monotonic) -> None:
+        self.places = float(max(policy.least, min(policy.most, _FIRST_PLACES)))
+        self.in_flight = 0
+        self.clock = clock
+        self._policy = policy
+        self._lanes: dict[str, Lane] = {}
+        self._has_had_trouble = False
+        self._shrunk_at = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+
+    def turn(self, service: str) -> Turn:
+        """Return a turn, not begun yet, to ask a service."""
+        lane = self._lanes.get(service)
+        if lane is None:
+            lane = self._lanes[service] = Lane(self._policy.rate)
+        return Turn(self, lane)
+
+    async def enter(self, lane: Lane, *, is_urgent: bool) -> None:
+        """Wait for a place, and for the pace of a lane."""
+        now = self.clock()
+        is_free = self.in_flight < int(self.places) and lane.pace.delay(now) <= 0
+        if is_free and not lane.urgent and (is_urgent or not lane.patient):
+            self._admit(lane, now)
+            return
+        turn = asyncio.get_running_loop().create_future()
+        (lane.urgent if is_urgent else lane.patient).append(turn)
+        self._admit_waiting()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give a place to the next."""
+        self.in_flight -= 1
+        self._admit_waiting()
+
+    def _admit(self, lane: Lane, now: float) -> None:
+        self.in_flight += 1
+        lane.pace.sent(now)
+
+    def _admit_waiting(self) -> None:
+        now = self.clock()
+        soonest = float("inf")
+        for lane in self._lanes.values():
+            while self.in_flight < int(self.places) and (turn := lane.next()):
+                delay = lane.pace.delay(now)
+                if delay > 0:
+                    soonest = min(soonest, delay)
+                    break
+                self._admit(lane, now)
+                turn.set_result(None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if soonest < float("inf"):
+            self._timer = asyncio.get_running_loop().call_later(soonest, self._admit_waiting)
+
+    def answered(self, lane: Lane, kind: str, sent_at: float) -> None:
+        """Note that a request was answered well."""
+        now = self.clock()
+        lane.pace.accepted(now)
+        if lane.is_slow(kind, now - sent_at):
+            self._shrink(now, sent_at)
+        elif self.in_flight >= int(self.places):
+            self.places = min(self._policy.most, self.places + (1 / self.places if self._has_had_trouble else 1))
+
+    def troubled(self, lane: Lane, sent_at: float, retry_after: float, *, is_too_fast: bool) -> None:
+        """Note that a service cannot answer a request now, and asks for so many seconds of peace."""
+        now = self.clock()
+        self._shrink(now, sent_at)
+        lane.pace.pause(now + retry_after)
+        if is_too_fast:
+            lane.pace.refused(now, sent_at)
+
+    def _shrink(self, now: float, sent_at: float) -> None:
+        self._has_had_trouble = True
+        if sent_at > self._shrunk_at:
+            self.places = max(self._policy.least, self.places * _SHRINKING)
+            self._shrunk_at = now
