@@ -113,6 +113,8 @@ class Http:
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
             raise RuntimeError("this client was used in another event loop; make one client for each loop")
+        if self._closed:
+            raise ClientClosedError("the client is closed")
         if self._session is None:
             self._loop = loop
             async with self._opening:

@@ -40,10 +40,13 @@ _SLOWEST: Final = 0.5
 _MARGIN: Final = 0.02
 _FALL: Final = 0.7
 _STEADY: Final = 0.1
+_LENGTHENING: Final = 4
 _FIRST_SPAN: Final = 0.5
-_SPAN: Final = 2.5
+_SPAN: Final = 4.0
 _LONGEST_SPAN: Final = 24.0
-_SLOTS_A_SECOND: Final = 20
+_CATCHING_UP: Final = 0.1
+_BOLD: Final = 2
+_BOLDEST: Final = 20
 
 
 class Pace:
@@ -60,40 +63,38 @@ class Pace:
         self._known: float | None = None
         self._span = _FIRST_SPAN
         self._slowed_at = float("-inf")
-        self._paused_until = float("-inf")
         self._next_at = float("-inf")
-        self._accepted: deque[list[int]] = deque()
+        self._accepted: deque[float] = deque()
 
     def rate(self, now: float) -> float | None:
         """Return how many requests a second may go out; `None` is as many as there are."""
         if self._known is None:
             return self._most
-        probing = self._known * (1 + _MARGIN * ((now - self._slowed_at) / self._span - 1) ** 3)
+        spans = (now - self._slowed_at) / self._span - 1
+        beyond = spans if spans <= _BOLD else 2 ** min(_BOLDEST, 2 * spans - _BOLD - 1)
+        probing = self._known * (1 + _MARGIN * beyond**3)
         return probing if self._most is None else min(probing, self._most)
 
     def delay(self, now: float) -> float:
         """Return the seconds until the next request may go out."""
-        return max(self._paused_until, self._next_at) - now
+        return self._next_at - now
 
     def sent(self, now: float) -> None:
         """Note that a request goes out."""
         rate = self.rate(now)
         if rate is not None:
-            self._next_at = max(self._next_at, now) + 1 / rate
+            # One that goes out late does not make all that follow late.
+            self._next_at = max(self._next_at, now - _CATCHING_UP / rate) + 1 / rate
 
     def accepted(self, now: float) -> None:
         """Note that a request was answered well."""
-        slot = int(now * _SLOTS_A_SECOND)
-        if self._accepted and self._accepted[-1][0] == slot:
-            self._accepted[-1][1] += 1
-            return
-        self._accepted.append([slot, 1])
-        while self._accepted[0][0] <= slot - _SLOTS_A_SECOND:
+        self._accepted.append(now)
+        while self._accepted[0] <= now - 1:
             self._accepted.popleft()
 
     def pause(self, until: float) -> None:
         """Send nothing for a while."""
-        self._paused_until = max(self._paused_until, until)
+        self._next_at = max(self._next_at, until)
 
     def refused(self, now: float, sent_at: float) -> None:
         """Note that a request came too fast for the service."""
@@ -101,7 +102,7 @@ class Pace:
             # It was on its way already when another one was refused.
             return
         before = self.rate(now)
-        lately = self._accepted_lately(now, 1.0)
+        lately = sum(at > now - 1 for at in self._accepted)
         if before is None or self._known is None:
             known, self._span = max(lately, _FIRST_RATE), _FIRST_SPAN
         else:
@@ -109,15 +110,9 @@ class Pace:
             if abs(known - self._known) > _STEADY * self._known:
                 self._span = _SPAN
             elif now - self._slowed_at > self._span:
-                self._span = min(_LONGEST_SPAN, self._span * 2)
+                self._span = min(_LONGEST_SPAN, self._span * _LENGTHENING)
         self._known = max(_SLOWEST, known)
         self._slowed_at = now
-
-    def _accepted_lately(self, now: float, seconds: float) -> float:
-        """Return how many requests a second were accepted within the last second, or since the pace slowed down."""
-        slots = max(_SLOTS_A_SECOND // 5, int(min(1.0, seconds) * _SLOTS_A_SECOND))
-        since = int(now * _SLOTS_A_SECOND) - slots
-        return sum(count for slot, count in self._accepted if slot > since) * _SLOTS_A_SECOND / slots
 
 
 _FIRST_PLACES: Final = 16

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -104,6 +105,20 @@ class Faults:
             return await handler(request)
 
         return self._add(strike, which)
+
+    def limit(self, per_second: int, *, status: int = 429, retry_after: int | None = None, **which: Any) -> Fault:
+        """Refuse what comes faster than so many requests in any one second."""
+        taken: deque[float] = deque(maxlen=per_second)
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+
+        async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
+            now = asyncio.get_running_loop().time()
+            if len(taken) == per_second and taken[0] > now - 1:
+                return web.Response(status=status, headers=headers)
+            taken.append(now)
+            return await handler(request)
+
+        return self._add(strike, {"times": None, **which})
 
     def hang(self, **which: Any) -> Fault:
         """Never answer."""
