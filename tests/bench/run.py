@@ -1,146 +1,88 @@
-"""Measure the client beside bare aiohttp with orjson and dictionaries, which is the limit for anything built on it.
+"""Measure the client beside its limit and beside what people use today, and print tables.
 
-Each workload runs several times, the two in turns, in one process; the server has a process of its own. Ratios of
-medians are what counts: the seconds depend on the machine.
+Those who are compared take turns, each run in a fresh process; the servers have processes of their own. Ratios of
+medians taken in one run are what counts: the seconds depend on the machine.
 """
 
 import argparse
-import asyncio
+import contextlib
 import json
-import multiprocessing
-import statistics
+import os
+import platform
+import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from multiprocessing.connection import Connection
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-import orjson
-import transfers
-from server import IMAGES, serve
+from figures import Figures, Workload, is_peer
+from loops import LOOP
+from places import Places
+from report import report
+from transfers import transfers
+from workloads import workloads
 
-from aioimages import Client, StaticToken
-
-GETS: Final = 3000
-PATCHES: Final = 1000
-IN_FLIGHT: Final = 64
-Workload = Callable[[str], Coroutine[Any, Any, None]]
-PATCH: Final = "application/openstack-images-v2.1-json-patch"
+_PACKAGES: Final = ("aiohttp", "orjson", "cattrs", "uvloop", "openstacksdk", "python-glanceclient")
 
 
-def listing(page_size: int) -> tuple[Workload, Workload]:
-    """List all images, by bare aiohttp and by the client."""
-
-    async def bare(url: str) -> None:
-        seen, query = 0, f"limit={page_size}"
-        async with aiohttp.ClientSession() as session:
-            while query:
-                async with session.get(f"{url}/images?{query}", headers={"X-Auth-Token": "token"}) as response:
-                    page = orjson.loads(await response.read())
-                seen += len(page["images"])
-                query = page.get("next", "").partition("?")[2]
-        assert seen == IMAGES
-
-    async def ours(url: str) -> None:
-        async with Client(StaticToken("token", url)) as client:
-            assert sum([1 async for _ in client.images.list(page_size=page_size)]) == IMAGES
-
-    return bare, ours
+def _environment(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the figures depend on."""
+    versions = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "loop": LOOP,
+        "packages": versions,
+        "rounds": arguments.rounds,
+        "scale": arguments.scale,
+    }
 
 
-async def _workers(count: int, work: Callable[[], Awaitable[object]]) -> None:
-    left = iter(range(count))
-
-    async def worker() -> None:
-        for _ in left:
-            await work()
-
-    await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
-
-
-async def bare_gets(url: str) -> None:
-    """Get images by bare aiohttp."""
-    async with aiohttp.ClientSession() as session:
-
-        async def get() -> None:
-            async with session.get(f"{url}/images/x", headers={"X-Auth-Token": "token"}) as response:
-                orjson.loads(await response.read())
-
-        await _workers(GETS, get)
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, help="how often each one runs (5)")
+    parser.add_argument("--scale", type=float, help="the size of the workloads, as a factor (1)")
+    parser.add_argument("--quick", action="store_true", help="one round at a tenth of the size")
+    parser.add_argument("--only", metavar="NAME", default="", help="only workloads that have this in their names")
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="with what people use now")
+    parser.add_argument("--json", type=Path, help="also write the figures of every round to this file")
+    arguments = parser.parse_args()
+    if arguments.rounds is None:
+        arguments.rounds = 1 if arguments.quick else 5
+    if arguments.scale is None:
+        arguments.scale = 0.1 if arguments.quick else 1.0
+    return arguments
 
 
-async def our_gets(url: str) -> None:
-    """Get images by the client."""
-    async with Client(StaticToken("token", url), concurrency=IN_FLIGHT) as client:
-        await _workers(GETS, lambda: client.images.get("x"))
-
-
-async def bare_patches(url: str) -> None:
-    """Rename images by bare aiohttp."""
-    body = orjson.dumps([{"op": "add", "path": "/name", "value": "new"}])
-    headers = {"X-Auth-Token": "token", "Content-Type": PATCH}
-    async with aiohttp.ClientSession() as session:
-
-        async def patch() -> None:
-            async with session.patch(f"{url}/images/x", data=body, headers=headers) as response:
-                orjson.loads(await response.read())
-
-        await _workers(PATCHES, patch)
-
-
-async def our_patches(url: str) -> None:
-    """Rename images by the client, each image once: changes of one image go one after the other."""
-    names = iter(range(PATCHES))
-    async with Client(StaticToken("token", url), concurrency=IN_FLIGHT) as client:
-        await _workers(PATCHES, lambda: client.images.update(f"x{next(names)}", {"name": "new"}))
-
-
-WORKLOADS: Final[dict[str, tuple[Workload, Workload]]] = {
-    "list 10,000 images, pages of 1,000": listing(1000),
-    "list 10,000 images, pages of 100": listing(100),
-    "3,000 gets, 64 in flight": (bare_gets, our_gets),
-    "1,000 renames, 64 in flight": (bare_patches, our_patches),
-}
-
-
-def seconds(workload: Workload, url: str) -> float:
-    """Return how long a workload takes, in a loop of its own."""
-    start = time.perf_counter()
-    asyncio.run(workload(url))
-    return time.perf_counter() - start
-
-
-def _server(connection: Connection) -> None:
-    async def main() -> None:
-        ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        ready.add_done_callback(lambda port: connection.send(port.result()))
-        await serve(ready)
-
-    asyncio.run(main())
+def _measure(workload: Workload, places: Places, arguments: argparse.Namespace) -> dict[str, list[Figures]]:
+    rounds: dict[str, list[Figures]] = {who: [] for who in workload.who if arguments.peers or not is_peer(who)}
+    for number in range(arguments.rounds * (1 if arguments.quick else workload.times)):
+        for who, figures in rounds.items():
+            if number < workload.peer_rounds or not is_peer(who):
+                print(f"{workload.name}: {who}", file=sys.stderr, flush=True)
+                figures.append(workload.play(places, who))
+    return rounds
 
 
 def main() -> None:
-    """Run all workloads in turns and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="also write the seconds of every round to this file")
-    arguments = parser.parse_args()
-    here, there = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=_server, args=(there,), daemon=True)
-    server.start()
-    url = f"http://127.0.0.1:{here.recv()}/v2"
-    results: dict[str, object] = {}
-    print("| workload | bare aiohttp, s | aioimages, s | ratio |\n|---|---|---|---|")
-    for name, pair in WORKLOADS.items():
-        rounds = [[seconds(workload, url) for workload in pair] for _ in range(arguments.rounds + 1)][1:]
-        bare, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
-        results[name] = rounds
-        print(f"| {name} | {bare:.3f} | {ours:.3f} | {ours / bare:.2f} |", flush=True)
-    server.terminate()
-    results |= transfers.measure(arguments.rounds)
+    """Run all workloads, and print tables."""
+    arguments = _arguments()
+    chosen = [
+        workload
+        for workload in (*workloads(arguments.scale), *transfers(arguments.scale))
+        if arguments.only in workload.name
+    ]
+    with contextlib.ExitStack() as stack:
+        places = Places(stack, arguments.scale)
+        results = [workload.results(_measure(workload, places, arguments)) for workload in chosen]
+    run = {"environment": _environment(arguments), "workloads": results}
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
+        arguments.json.write_text(json.dumps(run, indent=1) + "\n")
+    print(report(run))
 
 
 if __name__ == "__main__":
