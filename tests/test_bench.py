@@ -1,0 +1,55 @@
+"""The benchmark still runs: its figures are nobody's claim here, only that there are some for everything."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+BENCH = Path(__file__).parent / "bench"
+WORKLOADS = [
+    "list 50 images, pages of 1,000",
+    "list 50 images, pages of 100",
+    "list 50 images, pages of 100, 20 ms of thought for each",
+    "get 15 images, 64 at a time",
+    "rename 5 images, 64 at a time",
+    "5 tasks, pages of 1,000",
+    "5 tasks, pages of 100",
+    "50 tasks, pages of 1,000",
+    "50 tasks, pages of 100",
+    "import of the package",
+    "sign in, list the first image",
+    "download 1 MiB to a file, sha512 checked",
+    "upload 5 MiB from a file, sha512 compared",
+    "a ticker of 5 ms is late by",
+]
+
+
+def program(name: str, *arguments: object) -> str:
+    """Run a program of the benchmark."""
+    command = [sys.executable, str(BENCH / name), *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=200).stdout
+
+
+def test_everything_is_measured(tmp_path: Path) -> None:
+    """A tiny run has figures of all workloads, prints them, and can put them on a page, again and again."""
+    results, page = tmp_path / "results.json", tmp_path / "page.md"
+    page.write_text("before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n")
+    printed = program("run.py", "--quick", "--no-peers", "--scale", 0.005, "--json", results)
+    for _ in range(2):
+        program("report.py", results, "--page", page)
+    workloads: list[dict[str, Any]] = json.loads(results.read_text())["workloads"]
+
+    assert [workload["name"] for workload in workloads] == WORKLOADS
+    assert all(f"| {name}" in printed for name in WORKLOADS)
+    assert page.read_text() == f"before\n<!-- figures: begin -->\n\n{printed}\n<!-- figures: end -->\nafter\n"
+    for workload in workloads:
+        (figures,) = workload["rounds"]["aioimages"]
+        assert all(figures[metric["key"]] > 0 for metric in workload["metrics"])
+        if workload["group"].startswith("Import tasks"):
+            # Its POST and at least one look; listings are shared, or each task is looked at a few times.
+            assert 2 <= figures["requests"] < 8
