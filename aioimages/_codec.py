@@ -1,11 +1,10 @@
 """Bytes to models and changes to bytes, by one cattrs converter; the only source of `DecodeError`."""
 
-import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import partial
+from datetime import datetime
+from functools import cached_property, partial
 from http import HTTPStatus
+from operator import itemgetter
 from types import GenericAlias, UnionType
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -19,48 +18,22 @@ from cattrs.gen import make_dict_structure_fn, override
 from aioimages._call import Reply
 from aioimages._errors import DecodeError, ProtocolError, UnsafeLinkError
 from aioimages._models import WIRE, Page, Store, Task
+from aioimages._times import moment
 
 __all__ = [
     "document",
     "dump",
     "facts",
-    "http_date",
     "items",
-    "moment",
     "nothing",
     "one",
     "origin",
     "page",
-    "since_1970",
     "undecodable",
     "under",
 ]
 
 T = TypeVar("T")
-
-_UTC_SUFFIX: Final = re.compile(r"\s*(?:UTC|GMT)$")
-
-
-def moment(text: str) -> datetime | None:
-    """Read a time in any of the service's forms. One without a zone is UTC, none at all is `None`."""
-    if text in {"", "None"}:
-        return None
-    read = datetime.fromisoformat(_UTC_SUFFIX.sub("Z", text))
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
-
-
-def http_date(text: str) -> datetime | None:
-    """Read the value of a `Date` header, or one like it; `None` where it is none."""
-    try:
-        read = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
-        return None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
-
-
-def since_1970(seconds: int) -> datetime:
-    """Return the moment so many seconds after 1970 began."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 class _UnexpectedTypeError(ValueError):
@@ -76,7 +49,9 @@ def _strictly(expected: type, value: Any, _: object = None) -> Any:
 
 
 def _read_moment(value: Any, _: object = None) -> datetime | None:
-    return moment(_strictly(str, value))
+    if type(value) is not str:
+        raise _UnexpectedTypeError("str", value)
+    return moment(value)
 
 
 def _read_tuple_of_str(value: Any, _: object = None) -> tuple[str, ...]:
@@ -85,7 +60,9 @@ def _read_tuple_of_str(value: Any, _: object = None) -> tuple[str, ...]:
         return tuple(filter(None, value.split(",")))
     if type(value) is not list:
         raise _UnexpectedTypeError("list", value)
-    return tuple(_strictly(str, item) for item in value)
+    for item in value:
+        _strictly(str, item)
+    return tuple(value)
 
 
 def _read_tuple(value: Any, _: object = None) -> tuple[Any, ...]:
@@ -135,26 +112,52 @@ _converter.register_structure_hook_func(lambda kind: kind == tuple[Any, ...], _r
 # What type checkers see of a `str` that may be missing; a null never gets here.
 _converter.register_structure_hook_func(lambda kind: kind == str | Any, partial(_strictly, str))
 
-_PLAIN: Final = {str, int, bool}
+_PLAIN: Final = (str, int, bool)
 
 
 @attrs.frozen
 class _Slot:
+    """Which field a value goes into: as it is when it is of one of these types, otherwise as it is read."""
+
+    wire: str
+    default: Any
     name: str
-    kind: Any
-    plain: type | None
+    types: tuple[type, ...]
     read: Callable[[Any, Any], Any]
+    kind: Any
 
 
-def _slot_of(field: "attrs.Attribute[Any]") -> _Slot:
+def _kind_of(field: "attrs.Attribute[Any]") -> Any:
     options = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
-    kind: Any = next(option for option in options if option not in {type(None), Any})
-    return _Slot(field.name, kind, kind if kind in _PLAIN else None, _converter.get_structure_hook(kind))
+    return next(option for option in options if option not in {type(None), Any})
 
 
-def _fields(cls: type) -> tuple["attrs.Attribute[Any]", ...]:
-    found: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(cls))
-    return found
+def _slot_of(wire: str, field: "attrs.Attribute[Any]") -> _Slot:
+    kind = _kind_of(field)
+    plain = (kind,) if kind in _PLAIN else ()
+    hook = _converter.get_structure_hook(kind)
+    if field.default in {None, attrs.NOTHING}:
+        nothing = () if field.default is attrs.NOTHING else (type(None),)
+        return _Slot(wire, None, field.name, plain + nothing, hook, kind)
+    make: Any = getattr(field.default, "factory", None)
+
+    def read(value: Any, kind: Any) -> Any:
+        if value is not None:
+            return hook(value, kind)
+        return make() if make else field.default
+
+    if make:
+        return _Slot(wire, None, field.name, plain, read, kind)
+    return _Slot(wire, field.default, field.name, (*plain, type(field.default)), read, kind)
+
+
+def _fields(cls: type) -> dict[str, "attrs.Attribute[Any]"]:
+    """Return a model's fields by their names on the wire; nameless is the one for keys without a field."""
+    return {field.metadata.get(WIRE, field.name): field for field in attrs.fields(attrs.resolve_types(cls))}
+
+
+# What does not fit, however it shows.
+_MISFIT: Final = (ValueError, TypeError, AttributeError, BaseValidationError)
 
 
 class _Structure(Generic[T]):
@@ -167,48 +170,48 @@ class _Structure(Generic[T]):
     """
 
     def __init__(self, cls: type[T]) -> None:
-        fields = {field.metadata.get(WIRE, field.name): field for field in _fields(cls)}
-        rest = fields.pop("", None)
+        fields = _fields(cls)
         self._cls = cls
-        self._rest = rest.name if rest else None
-        self._slots = {wire: _slot_of(field) for wire, field in fields.items()}
-        self._required = {wire: field.name for wire, field in fields.items() if field.default is attrs.NOTHING}
-        self._defaults = {field.name: field.default for wire, field in fields.items() if wire not in self._required}
-        overrides: dict[str, Any] = {field.name: override(rename=wire) for wire, field in fields.items()}
-        if rest:
-            overrides[rest.name] = override(omit=True)
-        self._generated = make_dict_structure_fn(cls, _converter, **overrides)
+        self._rest = fields[""].name if "" in fields else None
+        self._slots = [attrs.astuple(_slot_of(wire, field), recurse=False) for wire, field in fields.items() if wire]
 
-    def __call__(self, raw: Any, _: object) -> T:
+    def __call__(self, raw: Any, _: object = None) -> T:
         if type(raw) is not dict:
             raise _UnexpectedTypeError("dict", raw)
         try:
             return self._straight(raw)
-        except (ValueError, TypeError, AttributeError, BaseValidationError):
-            needed = {
-                key: value
-                for key, value in raw.items()
-                if key in self._slots and (value is not None or key in self._required)
-            }
-            return self._generated(needed, self._cls)
+        except _MISFIT:
+            return self._carefully(raw)
 
     def _straight(self, raw: dict[str, Any]) -> T:
-        values = self._defaults.copy()
-        rest = {}
-        slots = self._slots
-        for key, value in raw.items():
-            slot = slots.get(key)
-            if slot is None:
-                rest[key] = value
-            elif value is not None:
-                values[slot.name] = value if slot.plain is type(value) else slot.read(value, slot.kind)
-        if not values.keys() >= set(self._required.values()):
-            raise ValueError("a required key is missing")
+        rest = raw.copy()
+        take = rest.pop
+        values = {
+            name: value if type(value := take(wire, default)) in types else read(value, kind)
+            for wire, default, name, types, read, kind in self._slots
+        }
         if self._rest is not None:
             values[self._rest] = rest
         made = self._cls.__new__(self._cls)
-        made.__dict__.update(values)
+        object.__setattr__(made, "__dict__", values)
         return made
+
+    def _carefully(self, raw: dict[str, Any]) -> T:
+        fields = _fields(self._cls)
+        needed = {
+            key: value
+            for key, value in raw.items()
+            if key in fields and (value is not None or fields[key].default is attrs.NOTHING)
+        }
+        return self._generated(needed, self._cls)
+
+    @cached_property
+    def _generated(self) -> Callable[[Mapping[str, Any], Any], T]:
+        overrides: dict[str, Any] = {
+            field.name: override(rename=wire) if wire else override(omit=True)
+            for wire, field in _fields(self._cls).items()
+        }
+        return make_dict_structure_fn(self._cls, _converter, **overrides)
 
 
 def _task_hook(raw: Any, _: object) -> Task:
@@ -270,6 +273,18 @@ def _structure(reply: Reply, raw: Any, cls: type[T], place: str) -> T:
     raise undecodable(reply, f"{problems[0].replace(' @ ', ' at ')}{more}")
 
 
+def _models(reply: Reply, raws: Any, cls: type[T], place: str, find: Callable[[Any], Any]) -> list[T]:
+    """Make models of a list, which `find` finds again in the answer's document should one of them not fit."""
+    hook = _converter.get_structure_hook(cls)
+    try:
+        raws = _strictly(list, raws)
+        # Each is let go when it has been read: the garbage collector then has half as much to look through.
+        raws.reverse()
+        return [hook(raws.pop(), cls) for _ in range(len(raws))]
+    except _MISFIT:
+        return _structure(reply, find(_parse(reply)), list[cls], place)  # type: ignore[valid-type]
+
+
 def one(cls: type[T]) -> Callable[[Reply], T]:
     """Return a reader of answers that are one such model."""
     return lambda reply: _structure(reply, _parse(reply), cls, "$")
@@ -305,7 +320,7 @@ def page(cls: type[T], key: str) -> Callable[[Reply], Page[T]]:
         found = _structure(reply, _parse(reply), dict[str, Any], "$")
         if key not in found:
             raise undecodable(reply, f"required key {key!r} is missing at $")
-        items = _structure(reply, found[key], list[cls], f"$.{key}")  # type: ignore[valid-type]
+        items = _models(reply, found[key], cls, f"$.{key}", itemgetter(key))
         return Page(tuple(items), _next_marker(reply, found.get("next")))
 
     return read
@@ -317,7 +332,7 @@ def items(cls: type[T], marker_of: Callable[[T], str]) -> Callable[[Reply], Page
     def read(reply: Reply) -> Page[T]:
         if reply.status == HTTPStatus.NO_CONTENT:
             return Page((), None)
-        found = _structure(reply, _parse(reply), list[cls], "$")  # type: ignore[valid-type]
+        found = _models(reply, _parse(reply), cls, "$", lambda document: document)
         return Page(tuple(found), marker_of(found[-1]) if found else None)
 
     return read

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import orjson
 
 from aioimages._call import Call, Reply
-from aioimages._codec import http_date, moment, origin
+from aioimages._codec import origin
 from aioimages._errors import (
     AioImagesError,
     BadRequestError,
@@ -27,6 +27,7 @@ from aioimages._errors import (
     UnsafeLinkError,
     UnsupportedMediaTypeError,
 )
+from aioimages._times import http_date, moment
 
 __all__ = ["error_from"]
 

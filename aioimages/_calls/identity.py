@@ -12,6 +12,7 @@ import attrs
 from aioimages import _codec
 from aioimages._call import Call, Reply
 from aioimages._models import WIRE, CatalogEndpoint, Token
+from aioimages._times import http_date
 
 __all__ = ["keystone_token", "rackspace_token", "versions"]
 
@@ -108,7 +109,7 @@ def _read_rackspace(reply: Reply) -> Token:
     return Token(
         value=access.token.id,
         expires_at=access.token.expires,
-        issued_at=_codec.http_date(reply.headers.get("date", "")),
+        issued_at=http_date(reply.headers.get("date", "")),
         project_id=access.token.tenant.id,
         default_region=access.user.default_region,
         catalog=tuple(

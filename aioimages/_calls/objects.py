@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from aioimages import _codec
+from aioimages import _codec, _times
 from aioimages._call import Body, Call, Replay, Reply, is_unicode
 from aioimages._models import Container, Page, Segment, StoredObject
 
@@ -134,7 +134,7 @@ def _moment(text: str | None) -> str | None:
     """Return a header's time in the form of JSON's: it is a date of HTTP, or seconds since 1970."""
     if text is None:
         return None
-    found = _codec.since_1970(int(text)) if re.fullmatch(r"[0-9]{1,12}", text) else _codec.http_date(text)
+    found = _times.since_1970(int(text)) if re.fullmatch(r"[0-9]{1,12}", text) else _times.http_date(text)
     return found.isoformat() if found else text
 
 

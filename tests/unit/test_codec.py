@@ -12,8 +12,9 @@ from hypothesis import strategies as some
 from aioimages import DecodeError, Image, Member, Task, UnsafeLinkError
 from aioimages._call import Reply
 from aioimages._calls.identity import keystone_token, rackspace_token
-from aioimages._codec import document, dump, http_date, moment, nothing, one, origin, page
-from aioimages._models import Token
+from aioimages._codec import document, dump, nothing, one, origin, page, under
+from aioimages._models import Location, Token
+from aioimages._times import http_date, moment
 
 
 def reply(body: Any, *, status: int = 200, url: str = "https://cloud.example/v2/images", **headers: str) -> Reply:
@@ -296,3 +297,20 @@ def test_keystone_answer_without_the_token() -> None:
     """A sign-in whose header is missing is a `DecodeError`."""
     with pytest.raises(DecodeError, match="X-Subject-Token"):
         keystone_token({}, None, secrets=()).read(reply({"token": {}}, status=201))
+
+
+def test_defaults_that_are_made() -> None:
+    """Where a default is made anew for each model, a missing key and a null get one each."""
+    raw = [{"url": "file:///x"}, {"url": "file:///y", "metadata": None}]
+    first, second = under(list[Location])(reply(raw))
+    assert (first.metadata, second.metadata) == ({}, {})
+    assert first.metadata is not second.metadata
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_misfit_among_many(place: int) -> None:
+    """What is wrong with one image of a page is said with its place, wherever that is."""
+    images: list[dict[str, Any]] = [{"id": str(number), "status": "active"} for number in range(3)]
+    images[place]["size"] = "large"
+    with pytest.raises(DecodeError, match=rf"^int expected, not str at \$\.images\[{place}\]\.size \("):
+        page(Image, "images")(reply({"images": images}))
