@@ -1,5 +1,6 @@
 """A call, sent as often as its policy allows, until it has an answer that can be read or an error that is final."""
 
+import asyncio
 import math
 import re
 from collections.abc import Callable
@@ -136,10 +137,18 @@ class Exchange:
         turn = self._limiter.turn(_service(base))
         # How long that takes is not the service's fault.
         await turn.begin(is_urgent=is_urgent)
+        # How long data take depends on how much they are: then only the single steps are limited.
+        seconds = None if isinstance(call.body, Body) else self._call_seconds
         try:
-            return await self._until_final(call, turn, base, token, trail or Trail())
+            async with asyncio.timeout(seconds) as limit:
+                deadline = limit.when() or math.inf
+                return await self._until_final(call, turn, base, token, trail or Trail(), deadline=deadline)
+        except TimeoutError:
+            if not limit.expired():
+                raise
         finally:
             turn.end()
+        raise self._out_of_time(call)
 
     async def open(
         self,
@@ -158,25 +167,27 @@ class Exchange:
         turn = self._limiter.turn(_service(base))
         await turn.begin(is_urgent=is_urgent)
         try:
-            with anyio.move_on_after(self._call_seconds):
+            async with asyncio.timeout(self._call_seconds) as limit:
                 return await self._begun(call, turn, base, token)
+        except TimeoutError:
+            if not limit.expired():
+                raise
         finally:
             turn.end()
         raise self._out_of_time(call)
 
-    async def _until_final(self, call: Call[T], turn: Turn, base: str, token: Token | None, trail: Trail) -> T:
-        # How long data take depends on how much they are: then only the single steps are limited.
-        with anyio.move_on_after(None if isinstance(call.body, Body) else self._call_seconds) as limit:
-            retrier = self.retrying(partial(_retry_after, call), deadline=limit.deadline)
-            try:
-                result: T = await retrier(self._once, call, turn, base, token, trail)
-            except AioImagesError as error:
-                if call.replay is not Replay.AMBIGUOUS or not _may_have_landed(error):
-                    raise
-                raise _ambiguous(call, str(error)) from error.__cause__
-            self._budget.succeeded(was_repeated=trail.tries > 1)
-            return result
-        raise self._out_of_time(call)
+    async def _until_final(
+        self, call: Call[T], turn: Turn, base: str, token: Token | None, trail: Trail, *, deadline: float
+    ) -> T:
+        retrier = self.retrying(partial(_retry_after, call), deadline=deadline)
+        try:
+            result: T = await retrier(self._once, call, turn, base, token, trail)
+        except AioImagesError as error:
+            if call.replay is not Replay.AMBIGUOUS or not _may_have_landed(error):
+                raise
+            raise _ambiguous(call, str(error)) from error.__cause__
+        self._budget.succeeded(was_repeated=trail.tries > 1)
+        return result
 
     def retrying(
         self, retry_after_of: Callable[[BaseException], float | None], *, deadline: float = math.inf

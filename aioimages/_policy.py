@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import attrs
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result
 
 __all__ = [
     "UNSET",
@@ -174,19 +173,47 @@ class RetryPolicy:
             sleep: Lets time pass.
         """
 
+        async def perform(attempt: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+            # Most calls succeed at once: what repeats them is not made before it is needed.
+            try:
+                return await attempt(*arguments)
+            except Exception as error:
+                if retry_after_of(error) is None:
+                    raise
+                failures = [error]
+
+            async def again() -> Any:
+                if failures:
+                    raise failures.pop()
+                return await attempt(*arguments)
+
+            return await self._repeating(retry_after_of, spend, deadline, clock, sleep)(again)
+
+        return perform
+
+    def _repeating(
+        self,
+        retry_after_of: Callable[[BaseException], float | None],
+        spend: Callable[[], bool],
+        deadline: float,
+        clock: Clock,
+        sleep: Sleep,
+    ) -> Retrier:
+        import tenacity  # noqa: PLC0415  # it takes long to import, and many programs never need it
+
         def may_repeat(error: BaseException) -> bool:
             asked = retry_after_of(error)
             return asked is not None and asked <= self.retry_after_limit
 
-        def delay(state: RetryCallState) -> float:
+        def delay(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = retry_after_of(error) if error else None
             if asked:
                 return asked * random.uniform(1.0, 1.2)  # noqa: S311  # spreads callers, guards nothing
             return self.delay(state.attempt_number)
 
-        return AsyncRetrying(
-            retry=retry_if_exception(may_repeat),
+        return tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(may_repeat),
             wait=delay,
             stop=lambda state: (
                 state.attempt_number >= self.attempts or clock() + state.upcoming_sleep > deadline or not spend()
@@ -246,9 +273,11 @@ class PollPolicy:
 
         It returns the last answer in either case: what an unfinished one means is the caller's to say.
         """
+        import tenacity  # noqa: PLC0415  # as above
+
         start = clock()
-        return AsyncRetrying(
-            retry=retry_if_result(lambda answer: not is_done(answer)),
+        return tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_result(lambda answer: not is_done(answer)),
             wait=lambda _: min(self.delay(clock() - start), max(0.0, deadline - clock())),
             stop=lambda _: clock() >= deadline,
             sleep=sleep,
@@ -257,8 +286,11 @@ class PollPolicy:
 
     def rounds(self, sleep: Sleep) -> Retrier:
         """Make a runner of rounds without end; each says how many seconds there are until the next."""
+        import tenacity  # noqa: PLC0415  # as above
 
-        def seconds_until_next(state: RetryCallState) -> float:
+        def seconds_until_next(state: tenacity.RetryCallState) -> float:
             return float(state.outcome.result()) if state.outcome else 0.0
 
-        return AsyncRetrying(retry=retry_if_result(lambda _: True), wait=seconds_until_next, sleep=sleep)
+        return tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_result(lambda _: True), wait=seconds_until_next, sleep=sleep
+        )
