@@ -3,7 +3,7 @@
 import asyncio
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -73,7 +73,7 @@ def _retry_after(call: Call[Any], error: BaseException) -> float | None:
     return pause_after(error) if isinstance(error, _UNDONE[call.replay]) else None
 
 
-def _is_overloaded(error: AioImagesError) -> bool:
+def _is_overloaded(error: AioImagesError | None) -> bool:
     return isinstance(error, StatusError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
@@ -89,6 +89,10 @@ class Trail:
 
     tries: int = 0
     may_have_landed: bool = False
+
+
+def _never() -> float:
+    return math.inf
 
 
 @lru_cache
@@ -134,15 +138,19 @@ class Exchange:
             ProtocolError: The answer breaks the rules.
             AmbiguousOutcomeError: The answer was lost, and the request may not be repeated.
         """
+        trail = trail or Trail()
         turn = self._limiter.turn(_service(base))
-        # How long that takes is not the service's fault.
         await turn.begin(is_urgent=is_urgent)
         # How long data take depends on how much they are: then only the single steps are limited.
         seconds = None if isinstance(call.body, Body) else self._call_seconds
         try:
             async with asyncio.timeout(seconds) as limit:
-                deadline = limit.when() or math.inf
-                return await self._until_final(call, turn, base, token, trail or Trail(), deadline=deadline)
+
+                async def attempt() -> T:
+                    await self._begin(turn, limit, is_urgent=is_urgent)
+                    return await self._once(call, turn, base, token, trail)
+
+                return await self._until_final(attempt, call, trail, limit)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -176,12 +184,21 @@ class Exchange:
             turn.end()
         raise self._out_of_time(call)
 
+    async def _begin(self, turn: Turn, limit: asyncio.Timeout, *, is_urgent: bool) -> None:
+        """Begin a turn. How long it takes to get one is not the service's fault, and counts for nothing."""
+        if turn.has_place:
+            return
+        asked_at, end = anyio.current_time(), limit.when()
+        limit.reschedule(None)
+        await turn.begin(is_urgent=is_urgent)
+        limit.reschedule(end and end + anyio.current_time() - asked_at)
+
     async def _until_final(
-        self, call: Call[T], turn: Turn, base: str, token: Token | None, trail: Trail, *, deadline: float
+        self, attempt: Callable[[], Awaitable[T]], call: Call[T], trail: Trail, limit: asyncio.Timeout
     ) -> T:
-        retrier = self.retrying(partial(_retry_after, call), deadline=deadline)
+        retrier = self.retrying(partial(_retry_after, call), deadline=lambda: limit.when() or math.inf)
         try:
-            result: T = await retrier(self._once, call, turn, base, token, trail)
+            result: T = await retrier(attempt)
         except AioImagesError as error:
             if call.replay is not Replay.AMBIGUOUS or not _may_have_landed(error):
                 raise
@@ -190,16 +207,20 @@ class Exchange:
         return result
 
     def retrying(
-        self, retry_after_of: Callable[[BaseException], float | None], *, deadline: float = math.inf
+        self, retry_after_of: Callable[[BaseException], float | None], *, deadline: Callable[[], float] = _never
     ) -> Retrier:
         """Make a retrier, as `RetryPolicy.retrying` does, that spends what this client may spend on repeating."""
         return self.retry.retrying(
             retry_after_of,
-            spend=self._budget.spend,
+            spend=self._spend,
             deadline=deadline,
             clock=anyio.current_time,
             sleep=anyio.sleep,
         )
+
+    def _spend(self, error: BaseException) -> bool:
+        """Pay for a repetition; of what came too fast there is no storm, because it comes slower from then on."""
+        return isinstance(error, RateLimitedError) or self._budget.spend()
 
     async def _begun(self, call: Call[Any], turn: Turn, base: str, token: Token | None) -> Stream:
         async with AsyncExitStack() as stack:
@@ -209,43 +230,41 @@ class Exchange:
                     raise error_from(call, _without_secrets(await stream.reply(), call, token))
                 await stream.begin()
             except AioImagesError as error:
-                self._note_trouble(turn, error)
+                self._note(turn, "open", error)
                 raise
-            turn.answered("open")
+            self._note(turn, "open", None)
             stack.pop_all()
         return stream
 
-    def _note_trouble(self, turn: Turn, error: AioImagesError) -> None:
+    def _note(self, turn: Turn, kind: str | None, error: AioImagesError | None) -> None:
+        """Let the limiter know how the service does."""
         is_too_fast = isinstance(error, RateLimitedError)
         if is_too_fast or isinstance(error, TransportTimeoutError) or _is_overloaded(error):
-            asked = pause_after(error) or 0.0
+            asked = (error and pause_after(error)) or 0.0
             turn.troubled(asked if asked <= self.retry.retry_after_limit else 0.0, is_too_fast=is_too_fast)
-
-    async def _send(self, call: Call[Any], turn: Turn, base: str, token: Token | None) -> Reply:
-        # What is repeated has waited for its turn before.
-        await turn.begin(is_urgent=True)
-        has_data = isinstance(call.body, Body)
-        if has_data:
-            turn.end()
-        reply = await self._http.send(call, base, token)
-        if not has_data:
-            turn.answered(call.method + "?" * bool(call.query))
-        return reply
+        elif error is None or isinstance(error, StatusError):
+            turn.answered(kind)
 
     async def _once(self, call: Call[T], turn: Turn, base: str, token: Token | None, trail: Trail) -> T:
         trail.tries += 1
+        # How long data take says nothing of the service.
+        kind = None if isinstance(call.body, Body) else call.method + "?" * bool(call.query)
         try:
-            reply = await self._send(call, turn, base, token)
-            turn.end()
+            if isinstance(call.body, Body):
+                turn.end()
+            reply = await self._http.send(call, base, token)
             if reply.status in call.ok:
+                self._note(turn, kind, None)
+                turn.end()
                 return call.read(reply)
             if trail.may_have_landed and reply.status in call.landed:
+                turn.end()
                 with suppress(NotLandedError):
                     return await self._landed(call.landed[reply.status], base, token)
             error = error_from(call, _without_secrets(reply, call, token))
         except AioImagesError as caught:
             error = caught
-        self._note_trouble(turn, error)
+        self._note(turn, kind, error)
         turn.end()
         trail.may_have_landed |= _may_have_landed(error)
         raise error

@@ -101,12 +101,12 @@ class Pace:
         if sent_at <= self._slowed_at:
             # It was on its way already when another one was refused.
             return
-        before = self.rate(now)
         lately = sum(at > now - 1 for at in self._accepted)
-        if before is None or self._known is None:
+        if self._known is None:
             known, self._span = max(lately, _FIRST_RATE), _FIRST_SPAN
         else:
-            known = min(before, max(lately, before * _FALL))
+            believed = max(self._known, self.rate(now) or 0.0)
+            known = min(believed, max(lately, believed * _FALL))
             if abs(known - self._known) > _STEADY * self._known:
                 self._span = _SPAN
             elif now - self._slowed_at > self._span:
@@ -117,6 +117,7 @@ class Pace:
 
 _FIRST_PLACES: Final = 16
 _SHRINKING: Final = 0.7
+_SHRINKING_SECONDS: Final = 0.2
 _SLOW_SECONDS: Final = 0.5
 _SLOW_TIMES: Final = 4.0
 _LEARNING: Final = 0.05
@@ -152,29 +153,30 @@ class Turn:
 
     Attributes:
         began_at: When the present turn came.
+        has_place: Whether there is a present turn.
     """
 
     def __init__(self, limiter: "Limiter", lane: Lane) -> None:
         self.began_at = float("-inf")
         self._limiter = limiter
         self._lane = lane
-        self._has_place = False
+        self.has_place = False
 
     async def begin(self, *, is_urgent: bool) -> None:
         """Wait for a turn, if this is none already. What is urgent goes ahead of what is not."""
-        if not self._has_place:
+        if not self.has_place:
             await self._limiter.enter(self._lane, is_urgent=is_urgent)
-            self._has_place = True
+            self.has_place = True
             self.began_at = self._limiter.clock()
 
     def end(self) -> None:
         """Give the place to the next."""
-        if self._has_place:
-            self._has_place = False
+        if self.has_place:
+            self.has_place = False
             self._limiter.leave()
 
-    def answered(self, kind: str) -> None:
-        """Note that the request was answered well, and how soon for one of its kind."""
+    def answered(self, kind: str | None) -> None:
+        """Note that the request was answered well, and how soon for one of its kind, where that tells something."""
         self._limiter.answered(self._lane, kind, self.began_at)
 
     def troubled(self, retry_after: float, *, is_too_fast: bool) -> None:
@@ -255,11 +257,11 @@ class Limiter:
         if soonest < float("inf"):
             self._timer = asyncio.get_running_loop().call_later(soonest, self._admit_waiting)
 
-    def answered(self, lane: Lane, kind: str, sent_at: float) -> None:
+    def answered(self, lane: Lane, kind: str | None, sent_at: float) -> None:
         """Note that a request was answered well."""
         now = self.clock()
         lane.pace.accepted(now)
-        if lane.is_slow(kind, now - sent_at):
+        if kind is not None and lane.is_slow(kind, now - sent_at):
             self._shrink(now, sent_at)
         elif self.in_flight >= int(self.places):
             self.places = min(self._policy.most, self.places + (1 / self.places if self._has_had_trouble else 1))
@@ -274,6 +276,6 @@ class Limiter:
 
     def _shrink(self, now: float, sent_at: float) -> None:
         self._has_had_trouble = True
-        if sent_at > self._shrunk_at:
+        if sent_at > self._shrunk_at + _SHRINKING_SECONDS:
             self.places = max(self._policy.least, self.places * _SHRINKING)
             self._shrunk_at = now

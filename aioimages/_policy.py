@@ -157,8 +157,8 @@ class RetryPolicy:
         self,
         retry_after_of: Callable[[BaseException], float | None],
         *,
-        spend: Callable[[], bool],
-        deadline: float,
+        spend: Callable[[BaseException], bool],
+        deadline: Clock,
         clock: Clock,
         sleep: Sleep,
     ) -> Retrier:
@@ -167,8 +167,8 @@ class RetryPolicy:
         Args:
             retry_after_of: Judges an error: `None` when the call must not be repeated, otherwise the seconds that the
                 server asked for (0 where it did not).
-            spend: Pays for a repetition, or says that there is nothing left to pay with.
-            deadline: When to give up on the clock, rather than sleep beyond it.
+            spend: Pays for a repetition after an error, or says that there is nothing left to pay with.
+            deadline: Tells when to give up on the clock, rather than sleep beyond it.
             clock: Tells the time.
             sleep: Lets time pass.
         """
@@ -194,8 +194,8 @@ class RetryPolicy:
     def _repeating(
         self,
         retry_after_of: Callable[[BaseException], float | None],
-        spend: Callable[[], bool],
-        deadline: float,
+        spend: Callable[[BaseException], bool],
+        deadline: Clock,
         clock: Clock,
         sleep: Sleep,
     ) -> Retrier:
@@ -205,19 +205,24 @@ class RetryPolicy:
             asked = retry_after_of(error)
             return asked is not None and asked <= self.retry_after_limit
 
-        def delay(state: tenacity.RetryCallState) -> float:
+        def error_of(state: tenacity.RetryCallState) -> BaseException:
             error = state.outcome.exception() if state.outcome else None
-            asked = retry_after_of(error) if error else None
+            return error or AssertionError("only what failed is repeated")
+
+        def delay(state: tenacity.RetryCallState) -> float:
+            asked = retry_after_of(error_of(state))
             if asked:
                 return asked * random.uniform(1.0, 1.2)  # noqa: S311  # spreads callers, guards nothing
             return self.delay(state.attempt_number)
 
+        def may_stop(state: tenacity.RetryCallState) -> bool:
+            is_over = state.attempt_number >= self.attempts or clock() + state.upcoming_sleep > deadline()
+            return is_over or not spend(error_of(state))
+
         return tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(may_repeat),
             wait=delay,
-            stop=lambda state: (
-                state.attempt_number >= self.attempts or clock() + state.upcoming_sleep > deadline or not spend()
-            ),
+            stop=may_stop,
             sleep=sleep,
             reraise=True,
         )

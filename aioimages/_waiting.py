@@ -20,7 +20,7 @@ from aioimages._errors import (
     TransferError,
 )
 from aioimages._listing import Listing
-from aioimages._models import Image, Task, TaskFailureCode
+from aioimages._models import Image, Task, TaskFailureCode, TaskState
 from aioimages._outcomes import AsyncOutcomes, fan_out
 from aioimages._policy import UNSET, PollPolicy, Unset, seconds
 from aioimages._progress import Meter, Progress
@@ -95,7 +95,7 @@ class _TaskLooks(Looks[Task]):
         keys: Collection[str],  # noqa: ARG002  # the listing shows all tasks, whoever waits for them
         kind: str | None,
     ) -> Sight[Task]:
-        unfinished: dict[str, str] = {}
+        unfinished: dict[str, TaskState] = {}
         cost = 0
         # In this order: a task that moves on meanwhile is seen twice, not never.
         for status in _UNFINISHED:
@@ -104,7 +104,7 @@ class _TaskLooks(Looks[Task]):
             async with aclosing(listing.pages()) as pages:
                 async for page in pages:
                     cost += 1
-                    unfinished |= {state.id: state.status for state in page if state.status in _UNFINISHED}
+                    unfinished |= {state.id: state for state in page if state.status in _UNFINISHED}
             cost += not cost
         self._cost = cost
         return Sight({}, unfinished)

@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from aioimages._errors import AioImagesError
 from aioimages._exchange import is_passing
 from aioimages._experience import Experience
+from aioimages._models import TaskState
 from aioimages._policy import PollPolicy
 
 __all__ = ["Looks", "Sight", "Watch", "Watcher"]
@@ -35,7 +36,7 @@ class Sight(Generic[T]):
     """
 
     found: Mapping[str, T]
-    unfinished: Mapping[str, str]
+    unfinished: Mapping[str, TaskState]
 
 
 class Looks(ABC, Generic[T]):
@@ -216,8 +217,8 @@ class Watcher(Generic[T]):
         share = min(1.0, _CROWD * self._looks.cost(len(watches)) / len(watches))
         missing = []
         for watch in watches:
-            if (status := sight.unfinished.get(watch.key)) is not None:
-                watch.status = status
+            if (state := sight.unfinished.get(watch.key)) is not None:
+                watch.status, watch.kind = state.status, state.type or watch.kind
                 self._look_again(watch, share)
             elif watch.key in sight.found:
                 watch.is_looked_at = True

@@ -49,9 +49,9 @@ async def _delays(policy: RetryPolicy, asked: float | None, *, deadline: float =
         raise OSError("no")
 
     with pytest.raises(OSError, match="no"):
-        await policy.retrying(lambda _: asked, spend=lambda: True, deadline=deadline, clock=clock, sleep=clock.sleep)(
-            fail
-        )
+        await policy.retrying(
+            lambda _: asked, spend=lambda _: True, deadline=lambda: deadline, clock=clock, sleep=clock.sleep
+        )(fail)
     return clock.slept
 
 
