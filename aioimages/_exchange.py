@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 _NEVER_SENT: Final = (ConnectError, PoolTimeoutError, ProxyError, TlsError)
 _SHORTEST_SECRET: Final = 6
+_SERVED_SECONDS: Final = 10.0
 _PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
 
 
@@ -219,8 +220,9 @@ class Exchange:
         )
 
     def _spend(self, error: BaseException) -> bool:
-        """Pay for a repetition; of what came too fast there is no storm, because it comes slower from then on."""
-        return isinstance(error, RateLimitedError) or self._budget.spend()
+        """Pay for a repetition. What only came too fast comes slower from now on, and costs nothing."""
+        is_served = self._limiter.clock() - self._limiter.answered_at < _SERVED_SECONDS
+        return (is_served and isinstance(error, RateLimitedError)) or self._budget.spend()
 
     async def _begun(self, call: Call[Any], turn: Turn, base: str, token: Token | None) -> Stream:
         async with AsyncExitStack() as stack:

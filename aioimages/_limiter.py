@@ -36,7 +36,7 @@ class RetryBudget:
 
 
 _FIRST_RATE: Final = 20.0
-_SLOWEST: Final = 0.5
+_SLOWEST: Final = 1.0
 _MARGIN: Final = 0.02
 _FALL: Final = 0.7
 _STEADY: Final = 0.1
@@ -194,12 +194,14 @@ class Limiter:
     Attributes:
         places: How many requests may be in flight.
         in_flight: How many are.
+        answered_at: When a request was answered well last.
         clock: Tells the time.
     """
 
     def __init__(self, policy: ConcurrencyPolicy, *, clock: Clock = time.monotonic) -> None:
         self.places = float(max(policy.least, min(policy.most, _FIRST_PLACES)))
         self.in_flight = 0
+        self.answered_at = float("-inf")
         self.clock = clock
         self._policy = policy
         self._lanes: dict[str, Lane] = {}
@@ -259,7 +261,7 @@ class Limiter:
 
     def answered(self, lane: Lane, kind: str | None, sent_at: float) -> None:
         """Note that a request was answered well."""
-        now = self.clock()
+        self.answered_at = now = self.clock()
         lane.pace.accepted(now)
         if kind is not None and lane.is_slow(kind, now - sent_at):
             self._shrink(now, sent_at)

@@ -215,7 +215,11 @@ class _ImageWatch(Watch[Image]):
         dialect = self._session.dialect
         if Operation.IMAGE_TASKS not in dialect.operations:
             return None
-        begun = await self._session.run(images.tasks(dialect, self.key))
+        try:
+            begun = await self._session.run(images.tasks(dialect, self.key))
+        except NotFoundError:
+            # The image has just gone, as the next look at it will tell.
+            return None
         return max(begun, key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, default=None)
 
 
