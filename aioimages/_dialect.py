@@ -39,6 +39,7 @@ class Dialect:
         garbles_tags_in_paths: Whether a tag beyond ASCII comes out wrong when it stands in a path.
         import_defaults: What an import task says of the image where the caller does not.
         import_format: What `import_from_format` is when it is not given, or `None` where the task has no such input.
+        tasks_have_request_ids: Whether a task tells the id of the request that made it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Dialect:
     garbles_tags_in_paths: bool
     import_defaults: Mapping[str, str]
     import_format: str | None
+    tasks_have_request_ids: bool
 
 
 _COMMON_FILTERS = frozenset({"name", "visibility", "member_status", "owner", "status", "size_min", "size_max"})
@@ -91,6 +93,7 @@ RACKSPACE = Dialect(
     garbles_tags_in_paths=False,
     import_defaults={},
     import_format=None,
+    tasks_have_request_ids=False,
 )
 
 OPENSTACK = Dialect(
@@ -123,6 +126,7 @@ OPENSTACK = Dialect(
     # Glance's task fails without a container format, and does not say so.
     import_defaults={"container_format": "bare"},
     import_format="raw",
+    tasks_have_request_ids=True,
 )
 
 

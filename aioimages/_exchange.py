@@ -115,6 +115,11 @@ class Exchange:
         self._budget = RetryBudget(retry.budget)
         self._call_seconds = call_seconds
 
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self._http.requests
+
     async def perform(
         self,
         call: Call[T],

@@ -83,7 +83,11 @@ def _queue_watch() -> aiohttp.TraceConfig:
 
 
 class Http:
-    """Sends calls over one aiohttp session, which belongs to one event loop."""
+    """Sends calls over one aiohttp session, which belongs to one event loop.
+
+    Attributes:
+        requests: How many requests it has sent.
+    """
 
     def __init__(
         self,
@@ -108,6 +112,7 @@ class Http:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
         self._closed = False
+        self.requests = 0
 
     async def _open(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
@@ -180,6 +185,7 @@ class Http:
         """Send a call once, as `send` does, and return its answer as soon as it begins, whatever its status."""
         session = await self._open()
         trace: dict[str, bool] = {}
+        self.requests += 1
         try:
             response = await self._request(session, call, _url(call, base), token, trace)
         except (TimeoutError, aiohttp.ClientError, OSError) as caught:

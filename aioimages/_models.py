@@ -1,6 +1,7 @@
 """What the service knows, as frozen facts: no model performs I/O or holds a client."""
 
 import enum
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
@@ -11,6 +12,7 @@ __all__ = [
     "CatalogEndpoint",
     "Container",
     "Download",
+    "DownloadRequest",
     "ExportRequest",
     "Image",
     "ImportRequest",
@@ -18,6 +20,7 @@ __all__ = [
     "Member",
     "Outcome",
     "Page",
+    "Report",
     "Segment",
     "Server",
     "Store",
@@ -310,6 +313,54 @@ class ExportRequest:
 
     image_id: str
     container: str
+
+
+@attrs.frozen
+class DownloadRequest:
+    """One image whose data are to be fetched in bulk, and the path of the file that they go to."""
+
+    image_id: str
+    path: str | os.PathLike[str]
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """How far a run over many items is, or how it has ended. As text it is one line for a person.
+
+    Attributes:
+        total: How many items there are, or `None` where they are taken as they come.
+        done: How many have succeeded.
+        failed: How many have failed.
+        resumed: How many of these two an earlier run with the same journal had finished.
+        open: How many are still to be done; where they are taken as they come, how many are being worked on.
+        failures: How often each reason was met: the name of the `TaskFailureCode` where there is one, or else of the
+            error's class.
+        seconds: How long the run has taken, or took.
+        transferred_bytes: How many bytes of image data came in this run; those of downloads that are whole count.
+        requests: How many requests the client sent meanwhile, whatever for.
+    """
+
+    total: int | None
+    done: int
+    failed: int
+    resumed: int
+    open: int
+    failures: Mapping[str, int] = attrs.field(hash=False)
+    seconds: float
+    transferred_bytes: int
+    requests: int
+
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.failures.items())
+        parts = [
+            f"{self.done:,} done" if self.total is None else f"{self.done:,} of {self.total:,} done",
+            f"{self.failed:,} failed ({reasons})" if reasons else "none failed",
+            f"{self.open:,} open" if self.open else "",
+            f"{self.resumed:,} by an earlier run" if self.resumed else "",
+            f"{self.transferred_bytes / 1e6:,.1f} MB" if self.transferred_bytes else "",
+            f"{self.requests:,} requests in {self.seconds:,.1f} s",
+        ]
+        return ", ".join(filter(None, parts))
 
 
 @attrs.frozen

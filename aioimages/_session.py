@@ -124,6 +124,11 @@ class Session:
         )
 
     @property
+    def requests(self) -> int:
+        """How many requests the client has sent, to all services together."""
+        return self._exchange.requests
+
+    @property
     def renewable(self) -> bool:
         """Whether a refused token can be replaced."""
         return self._tokens.renewable

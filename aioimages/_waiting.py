@@ -21,7 +21,7 @@ from aioimages._errors import (
 )
 from aioimages._listing import Listing
 from aioimages._models import Image, Task, TaskFailureCode, TaskState
-from aioimages._outcomes import AsyncOutcomes, fan_out
+from aioimages._outcomes import AsyncOutcomes, Tally, fan_out
 from aioimages._policy import UNSET, PollPolicy, Unset, seconds
 from aioimages._progress import Meter, Progress
 from aioimages._session import Session
@@ -271,7 +271,8 @@ class Waiter:
         async def wait(task_id: str) -> Task:
             return await self.task(task_id, timeout)
 
-        return fan_out(wait, wanted, workers=len(wanted), meter=Meter.of_items(progress, "tasks", wanted))
+        meter = Meter.of_items(progress, "tasks", wanted)
+        return fan_out(wait, wanted, workers=len(wanted), tally=Tally(self._session, len(wanted), meter))
 
     async def image(
         self,

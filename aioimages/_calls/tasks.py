@@ -44,20 +44,26 @@ def get(task_id: str) -> Call[Task]:
     return Call(method="GET", path=path("tasks", identifier("task_id", task_id)), read=_codec.one(Task))
 
 
-def create(dialect: Dialect, type: str, input: Mapping[str, Any]) -> Call[Task]:
-    """POST /v2/tasks (Images v2, "Create task")."""
+def create(dialect: Dialect, type: str, input: Mapping[str, Any], *, request_id: str | None = None) -> Call[Task]:
+    """POST /v2/tasks (Images v2, "Create task").
+
+    OpenStack keeps an id that the request is given (`req-…`) as the task's `request_id`, by which it is found again.
+    """
     identifier("type", type)
     if not isinstance(input, Mapping):
         raise TypeError(f"a task's input is a mapping, not {type_name(input)}")
     if type == "export":
         supported(dialect, Operation.EXPORT)
+    source = input.get("import_from")
     return Call(
         method="POST",
         path="tasks",
+        headers={"X-OpenStack-Request-ID": request_id} if request_id else {},
         body=_codec.dump({"type": type, "input": dict(input)}),
         ok=frozenset({201}),
         read=_codec.one(Task),
         replay=Replay.AMBIGUOUS,
+        secrets=(source,) if isinstance(source, str) and "://" in source else (),
     )
 
 

@@ -3,7 +3,7 @@
 import io
 import ssl
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from aioimages import (
     Credentials,
     DataStream,
     Download,
+    DownloadRequest,
     ExportRequest,
     Image,
     ImportRequest,
@@ -36,6 +37,7 @@ from aioimages import (
     RackspaceApiKey,
     RackspacePassword,
     RackspaceToken,
+    Report,
     RetryPolicy,
     Server,
     StaticToken,
@@ -256,11 +258,21 @@ async def tasks(client: Client) -> None:
 async def bulk(client: Client, ids: AsyncIterator[str]) -> None:
     """Do many at once."""
     mapped = client.bulk.map(client.images.get, ["a", "b"], concurrency=8, progress=TqdmProgress())
-    assert_type(mapped, AbstractAsyncContextManager[AsyncIterator[Outcome[str, Image]]])
-    async with client.bulk.map(client.images.delete, ids) as deletions:
+    as_it_was: AbstractAsyncContextManager[AsyncIterator[Outcome[str, Image]]] = mapped
+    async with as_it_was as images, mapped as outcomes:
+        assert_type(await anext(images), Outcome[str, Image])
+        assert_type(await anext(outcomes), Outcome[str, Image])
+    async with client.bulk.map(client.images.delete, ids, journal="run.db") as deletions:
+        assert_type(deletions.report, Report)
+        assert_type(deletions.report.total, int | None)
+        assert_type(deletions.report.failures, Mapping[str, int])
+        assert_type(str(deletions.report), str)
         async for deletion in deletions:
             assert_type(deletion, Outcome[str, None])
     requests = [ImportRequest("exports/web.vhd", "web"), ImportRequest("x/y.vhd", "y", properties={"a": "b"})]
+    named = client.bulk.import_images(requests, journal=Path("run.db"), unique_names=True, lost_after=60)
+    async with named as imports:
+        assert_type(await anext(imports), Outcome[ImportRequest, Task])
     async with client.bulk.import_images(requests, timeout=None) as imports:
         async for imported in imports:
             assert_type(imported, Outcome[ImportRequest, Task])
@@ -270,6 +282,10 @@ async def bulk(client: Client, ids: AsyncIterator[str]) -> None:
     async with client.bulk.export_images([ExportRequest("id", "exports")]) as exports:
         async for exported in exports:
             assert_type(exported, Outcome[ExportRequest, Task])
+    fetched = client.bulk.download_images([DownloadRequest("id", "web.qcow2")], concurrency=4, journal="run.db")
+    async with fetched as downloads:
+        async for downloaded in downloads:
+            assert_type(downloaded, Outcome[DownloadRequest, Download])
 
 
 async def schemas(client: Client) -> None:

@@ -1,0 +1,61 @@
+"""What came of an item, as the journal keeps it: JSON without secrets."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from aioimages import _codec
+from aioimages._bulk.records import Record, without_secrets
+from aioimages._call import Reply
+from aioimages._errors import DecodeError, JournalError
+from aioimages._models import Download, Task
+from aioimages._outcomes import RunEndedError
+
+__all__ = ["download", "keep_download", "keep_task", "task"]
+
+T = TypeVar("T")
+
+
+def keep_task(task: Task, record: Record) -> Task:
+    """Note the task that is over, and return it as a person may see it."""
+    shown = attrs.evolve(task, message=without_secrets(task.message)) if task.message else task
+    facts = {name: value for name, value in attrs.asdict(attrs.evolve(shown, input=None)).items() if value is not None}
+    record.task_id, record.image_id = task.id, task.image_id
+    record.result = _codec.dump(_cleaned(facts)).decode()
+    return shown
+
+
+def task(record: Record) -> Task:
+    """Return the task that was noted; it has no `input`."""
+    return _read(Task, record)
+
+
+def keep_download(download: Download, record: Record) -> None:
+    """Note a download."""
+    record.size_bytes = download.size_bytes
+    record.result = _codec.dump(attrs.asdict(download)).decode()
+
+
+def download(record: Record) -> Download:
+    """Return the download that was noted."""
+    return _read(Download, record)
+
+
+def _read(kind: type[T], record: Record) -> T:
+    reply = Reply(200, {}, (record.result or "").encode(), f"item {record.position}")
+    try:
+        return _codec.one(kind)(reply)
+    except DecodeError as error:
+        problem = f"the journal is damaged: the result of its item {record.position} cannot be read: {error}"
+    raise RunEndedError(JournalError(problem))
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        return {key: _cleaned(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(inner) for inner in value]
+    return value
