@@ -184,7 +184,7 @@ class TaskJob(Generic[R]):
         is_new = record.step is Step.NEW
         record.go_to(Step.ASKING)
         await self._journal.write(record)
-        lost: Exception
+        lost: list[Exception] = []
         for _ in range(_ASKS):
             try:
                 return await self._session.run(call)
@@ -195,12 +195,12 @@ class TaskJob(Generic[R]):
             except _LOST as error:
                 if not self._journal.is_kept:
                     raise
-                lost = error
+                lost.append(error)
             is_new = False
             found = await self._find(record, details)
             if found is not None:
                 return found
-        raise lost
+        raise lost[-1]
 
     async def _find(self, record: Record, details: Mapping[str, Any]) -> Task | None:
         return await self._finder.find(lambda task: self._fits(task, record, details))

@@ -112,7 +112,7 @@ class Store:
         try:
             records = [Record(*row) for row in items]
         except ValueError as error:
-            problem = str(error)
+            records, problem = [], str(error)
         if problem:
             raise JournalError(f"the journal {self._path} is damaged: {problem}")
         return Run(**dict(zip(_RUN, runs[0], strict=True))), records

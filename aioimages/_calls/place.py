@@ -4,8 +4,8 @@ from datetime import datetime
 
 import attrs
 
-from aioimages import _codec
 from aioimages._call import Call, Reply
+from aioimages._times import http_date
 
 __all__ = ["Place", "place"]
 
@@ -22,8 +22,6 @@ def place() -> Call[Place]:
     """GET /v2/images, for what its answer says beside the images: everybody may ask (Images v2, "List images")."""
 
     def read(reply: Reply) -> Place:
-        return Place(
-            reply.url.partition("?")[0].removesuffix("/images"), _codec.http_date(reply.headers.get("date", ""))
-        )
+        return Place(reply.url.partition("?")[0].removesuffix("/images"), http_date(reply.headers.get("date", "")))
 
     return Call(method="GET", path="images", query=(("limit", "1"),), read=read)
