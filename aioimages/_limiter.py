@@ -37,7 +37,7 @@ class RetryBudget:
 
 _FIRST_RATE: Final = 20.0
 _SLOWEST: Final = 1.0
-_MARGIN: Final = 0.02
+_MARGIN: Final = 0.015
 _FALL: Final = 0.7
 _STEADY: Final = 0.1
 _LENGTHENING: Final = 4
@@ -72,7 +72,7 @@ class Pace:
             return self._most
         spans = (now - self._slowed_at) / self._span - 1
         beyond = spans if spans <= _BOLD else 2 ** min(_BOLDEST, 2 * spans - _BOLD - 1)
-        probing = self._known * (1 + _MARGIN * beyond**3)
+        probing = self._known * (1 - _MARGIN + _MARGIN * beyond**3)
         return probing if self._most is None else min(probing, self._most)
 
     def delay(self, now: float) -> float:
@@ -106,13 +106,16 @@ class Pace:
             known, self._span = max(lately, _FIRST_RATE), _FIRST_SPAN
         else:
             believed = max(self._known, self.rate(now) or 0.0)
-            known = min(believed, max(lately, believed * _FALL))
+            # What came right after a slower pace was set says little.
+            least = _FALL if now - self._slowed_at < 1 else _FALL / 2
+            known = min(believed, max(lately, believed * least))
             if abs(known - self._known) > _STEADY * self._known:
                 self._span = _SPAN
             elif now - self._slowed_at > self._span:
                 self._span = min(_LONGEST_SPAN, self._span * _LENGTHENING)
         self._known = max(_SLOWEST, known)
-        self._slowed_at = now
+        # A pause that the service asked for is no time in which it has shown what it takes.
+        self._slowed_at = max(now, self._next_at)
 
 
 _FIRST_PLACES: Final = 16

@@ -284,6 +284,7 @@ class Waiter:
         """Return an image that has come to a status, and that nothing is being imported into if that is `active`."""
         if status not in IMAGE_STATUSES:
             raise ValueError(f"status is one of {', '.join(sorted(IMAGE_STATUSES))}, not {status!r}")
+        images.get(image_id)
         watch = _ImageWatch(self._session, image_id, status, progress)
         try:
             with self._session.lifetime.span():
