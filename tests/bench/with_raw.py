@@ -87,7 +87,8 @@ async def import_tasks(session: aiohttp.ClientSession, count: int, width: int) -
                 gone.pop(task["id"], None)
         ids = list(gone)
         await in_flight(width, len(ids), lambda number, ids=ids: finish(ids[number]))  # type: ignore[misc]
-        await asyncio.sleep(due - time.monotonic())
+        if waiting or not begun.done():
+            await asyncio.sleep(due - time.monotonic())
     await begun
     return notices
 
