@@ -57,7 +57,7 @@ def report(run: dict[str, Any]) -> str:
     size = "" if environment["scale"] == 1 else f" at {environment['scale']:g} of the size: no figures to go by"
     told = (
         f"Measured {environment['date']} on {environment['machine']}, Python {environment['python']} with "
-        f"{environment['loop']}, {packages}: medians (from-to) of {environment['rounds']} rounds{size}."
+        f"{environment['loop']}, {packages}: medians (from-to), rounds: {environment['rounds']}{size}."
     )
     groups = dict.fromkeys(workload["group"] for workload in run["workloads"])
     tables = [
