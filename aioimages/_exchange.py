@@ -29,7 +29,7 @@ from aioimages._errors import (
 )
 from aioimages._fault import error_from
 from aioimages._http import Http, Stream
-from aioimages._limiter import Limiter, RetryBudget, Turn
+from aioimages._limiter import Limiter, Rank, RetryBudget, Turn
 from aioimages._models import Token
 from aioimages._policy import Retrier, RetryPolicy
 
@@ -127,7 +127,7 @@ class Exchange:
         token: Token | None = None,
         trail: Trail | None = None,
         *,
-        is_urgent: bool = True,
+        rank: Rank = Rank.AHEAD,
     ) -> T:
         """Return what the call's answer says.
 
@@ -136,7 +136,7 @@ class Exchange:
             base: The URL of the service's versioned root.
             token: The token to show.
             trail: What became of the call before, where it was tried with another token.
-            is_urgent: Whether it goes ahead of the calls that are not.
+            rank: Whom it goes ahead of.
 
         Raises:
             StatusError: The server refused, for the last time.
@@ -146,14 +146,14 @@ class Exchange:
         """
         trail = trail or Trail()
         turn = self._limiter.turn(_service(base))
-        await turn.begin(is_urgent=is_urgent)
+        await turn.begin(rank)
         # How long data take depends on how much they are: then only the single steps are limited.
         seconds = None if isinstance(call.body, Body) else self._call_seconds
         try:
             async with asyncio.timeout(seconds) as limit:
 
                 async def attempt() -> T:
-                    await self._begin(turn, limit, is_urgent=is_urgent)
+                    await self._begin(turn, limit, rank)
                     return await self._once(call, turn, base, token, trail)
 
                 return await self._until_final(attempt, call, trail, limit)
@@ -171,7 +171,7 @@ class Exchange:
         token: Token | None = None,
         _: Trail | None = None,
         *,
-        is_urgent: bool = True,
+        rank: Rank = Rank.AHEAD,
     ) -> Stream:
         """Ask once, and return an accepted answer whose body is on its way, with its first piece already here.
 
@@ -179,7 +179,7 @@ class Exchange:
         by itself. Close what it returns.
         """
         turn = self._limiter.turn(_service(base))
-        await turn.begin(is_urgent=is_urgent)
+        await turn.begin(rank)
         try:
             async with asyncio.timeout(self._call_seconds) as limit:
                 return await self._begun(call, turn, base, token)
@@ -190,13 +190,13 @@ class Exchange:
             turn.end()
         raise self._out_of_time(call)
 
-    async def _begin(self, turn: Turn, limit: asyncio.Timeout, *, is_urgent: bool) -> None:
+    async def _begin(self, turn: Turn, limit: asyncio.Timeout, rank: Rank) -> None:
         """Begin a turn. How long it takes to get one is not the service's fault, and counts for nothing."""
         if turn.has_place:
             return
         asked_at, end = anyio.current_time(), limit.when()
         limit.reschedule(None)
-        await turn.begin(is_urgent=is_urgent)
+        await turn.begin(rank)
         limit.reschedule(end and end + anyio.current_time() - asked_at)
 
     async def _until_final(

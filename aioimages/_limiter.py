@@ -1,13 +1,14 @@
 """How many requests are in flight, and how many a second go out: as many as the services answer well."""
 
 import asyncio
+import enum
 import time
 from collections import deque
 from typing import Final
 
 from aioimages._policy import Clock, ConcurrencyPolicy
 
-__all__ = ["Limiter", "Pace", "RetryBudget", "Turn"]
+__all__ = ["Limiter", "Pace", "Rank", "RetryBudget", "Turn"]
 
 _RETRY_COST: Final = 5
 _FIRST_SUCCESS_GIVES: Final = 1
@@ -126,13 +127,20 @@ _SLOW_TIMES: Final = 4.0
 _LEARNING: Final = 0.05
 
 
+class Rank(enum.IntEnum):
+    """Who goes first, where several wait for their turn."""
+
+    AHEAD = 0  # what many others wait for
+    SOON = 1  # what ends a wait
+    IN_TURN = 2
+
+
 class Lane:
     """The way to one service: its pace, how fast it usually answers, and who waits to ask it."""
 
     def __init__(self, rate: float | None) -> None:
         self.pace = Pace(rate)
-        self.urgent: deque[asyncio.Future[None]] = deque()
-        self.patient: deque[asyncio.Future[None]] = deque()
+        self.queues: dict[Rank, deque[asyncio.Future[None]]] = {rank: deque() for rank in Rank}
         self._usual_seconds: dict[str, float] = {}
 
     def is_slow(self, kind: str, seconds: float) -> bool:
@@ -143,7 +151,7 @@ class Lane:
 
     def next(self) -> "asyncio.Future[None] | None":
         """Return who is next, those who gave up left out."""
-        for queue in (self.urgent, self.patient):
+        for queue in self.queues.values():
             while queue:
                 if not queue[0].done():
                     return queue[0]
@@ -165,10 +173,10 @@ class Turn:
         self._lane = lane
         self.has_place = False
 
-    async def begin(self, *, is_urgent: bool) -> None:
-        """Wait for a turn, if this is none already. What is urgent goes ahead of what is not."""
+    async def begin(self, rank: Rank) -> None:
+        """Wait for a turn, if this is none already."""
         if not self.has_place:
-            await self._limiter.enter(self._lane, is_urgent=is_urgent)
+            await self._limiter.enter(self._lane, rank)
             self.has_place = True
             self.began_at = self._limiter.clock()
 
@@ -219,15 +227,15 @@ class Limiter:
             lane = self._lanes[service] = Lane(self._policy.rate)
         return Turn(self, lane)
 
-    async def enter(self, lane: Lane, *, is_urgent: bool) -> None:
+    async def enter(self, lane: Lane, rank: Rank) -> None:
         """Wait for a place, and for the pace of a lane."""
         now = self.clock()
         is_free = self.in_flight < int(self.places) and lane.pace.delay(now) <= 0
-        if is_free and not lane.urgent and (is_urgent or not lane.patient):
+        if is_free and lane.next() is None:
             self._admit(lane, now)
             return
         turn = asyncio.get_running_loop().create_future()
-        (lane.urgent if is_urgent else lane.patient).append(turn)
+        lane.queues[rank].append(turn)
         self._admit_waiting()
         try:
             await turn

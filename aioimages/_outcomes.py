@@ -119,7 +119,13 @@ class AsyncOutcomes(AsyncIterator[Outcome[K, V]], Generic[K, V]):
         return self
 
     async def __anext__(self) -> Outcome[K, V]:
-        return await anext(self._outcomes)
+        try:
+            # A busy loop comes round seldom: whoever takes one outcome each time is late with the last by far.
+            return self._outcomes.receive_nowait()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+        except anyio.WouldBlock:
+            return await anext(self._outcomes)
 
     @property
     def report(self) -> Report:
@@ -159,6 +165,29 @@ async def outcome_of(function: Callable[[], Awaitable[V]], key: K) -> Outcome[K,
         return Outcome(key=key, error=RuntimeError("what the function waited for was cancelled"))
 
 
+class _Source(Generic[T]):
+    """Items for many workers, each taken once."""
+
+    def __init__(self, items: Iterable[T] | AsyncIterable[T]) -> None:
+        self._at_hand = None if isinstance(items, AsyncIterable) else iter(items)
+        self._coming = one_by_one(items)
+        self._turn = anyio.Lock()
+
+    async def next(self) -> T:
+        """Return the next item; at their end raise `StopAsyncIteration`."""
+        if self._at_hand is None:
+            async with self._turn:
+                return await anext(self._coming)
+        # Waiting for a lock would let thousands of workers begin one by one.
+        for item in self._at_hand:
+            return item
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Take no more."""
+        await self._coming.aclose()
+
+
 @asynccontextmanager
 async def run_all(
     work: Callable[[T], Awaitable[Outcome[K, V]]],
@@ -172,8 +201,7 @@ async def run_all(
     Leaving the block cancels what is not done. Where outcomes are not taken, work goes on for twice `workers` items at
     the most. When the items themselves fail, what was begun is ended, and the error is raised after its outcomes.
     """
-    source = one_by_one(items)
-    turn = anyio.Lock()
+    source = _Source(items)
     send, receive = anyio.create_memory_object_stream[Outcome[K, V]](workers)
     problem: Exception | None = None
 
@@ -181,14 +209,13 @@ async def run_all(
         nonlocal problem
         async with results:
             while True:
-                async with turn:
-                    try:
-                        item = await anext(source)
-                    except StopAsyncIteration:
-                        return
-                    except Exception as error:  # noqa: BLE001  # raised when the outcomes have been taken
-                        problem = error
-                        return
+                try:
+                    item = await source.next()
+                except StopAsyncIteration:
+                    return
+                except Exception as error:  # noqa: BLE001  # raised when the outcomes have been taken
+                    problem = error
+                    return
                 tally.take()
                 outcome = await work(item)
                 tally.count(outcome.error)

@@ -14,6 +14,7 @@ from aioimages._errors import DecodeError, EndpointNotFoundError, StatusError, U
 from aioimages._exchange import Exchange, Trail
 from aioimages._http import Stream
 from aioimages._lifetime import Lifetime
+from aioimages._limiter import Rank
 from aioimages._models import Token
 
 __all__ = ["Endpoint", "Session"]
@@ -92,7 +93,7 @@ class Session:
         dialect: Dialect,
         endpoint: Endpoint,
         concurrency: int,
-        is_urgent: bool = False,
+        rank: Rank = Rank.IN_TURN,
     ) -> None:
         self.dialect = dialect
         self.concurrency = concurrency
@@ -102,17 +103,17 @@ class Session:
         self._exchange = exchange
         self._tokens = tokens
         self._endpoint = endpoint
-        self._is_urgent = is_urgent
+        self._rank = rank
 
     def beside(self, service_type: str) -> "Session":
         """Return a session with another service of the same cloud and region, which shares all but the endpoint."""
-        return self._like(self._endpoint.of(service_type), is_urgent=self._is_urgent)
+        return self._like(self._endpoint.of(service_type), self._rank)
 
-    def ahead(self) -> "Session":
-        """Return a session whose calls go ahead of those that wait for their turn."""
-        return self._like(self._endpoint, is_urgent=True)
+    def ranked(self, rank: Rank) -> "Session":
+        """Return a session whose calls go ahead of those of lower ranks."""
+        return self._like(self._endpoint, rank)
 
-    def _like(self, endpoint: Endpoint, *, is_urgent: bool) -> "Session":
+    def _like(self, endpoint: Endpoint, rank: Rank) -> "Session":
         return Session(
             self._exchange,
             self._tokens,
@@ -120,7 +121,7 @@ class Session:
             dialect=self.dialect,
             endpoint=endpoint,
             concurrency=self.concurrency,
-            is_urgent=is_urgent,
+            rank=rank,
         )
 
     @property
@@ -166,11 +167,11 @@ class Session:
         base = without_version(base) if call.at_root else base
         trail = Trail()
         try:
-            return await perform(call, base, token, trail, is_urgent=self._is_urgent)
+            return await perform(call, base, token, trail, rank=self._rank)
         except UnauthorizedError:
             if not self.renewable:
                 raise
             token = await self._tokens.replace(token)
             if call.replay is Replay.LOOK_FIRST:
                 raise
-        return await perform(call, base, token, trail, is_urgent=True)
+        return await perform(call, base, token, trail, rank=min(self._rank, Rank.SOON))

@@ -19,6 +19,7 @@ from aioimages._errors import (
     TaskTimeoutError,
     TransferError,
 )
+from aioimages._limiter import Rank
 from aioimages._listing import Listing
 from aioimages._models import Image, Task, TaskFailureCode, TaskState
 from aioimages._outcomes import AsyncOutcomes, Tally, fan_out
@@ -85,6 +86,7 @@ class _TaskLooks(Looks[Task]):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._ahead = session.ranked(Rank.AHEAD)
         self._cost = len(_UNFINISHED)
 
     def cost(self, count: int) -> float:  # noqa: ARG002  # the same for many and for few
@@ -100,7 +102,7 @@ class _TaskLooks(Looks[Task]):
         # In this order: a task that moves on meanwhile is seen twice, not never.
         for status in _UNFINISHED:
             call = tasks.states_page(self._session.dialect, type=kind, status=status)
-            listing = Listing(self._session.run, call, key=lambda state: state.id, page_size=_PAGE_SIZE)
+            listing = Listing(self._ahead.run, call, key=lambda state: state.id, page_size=_PAGE_SIZE)
             async with aclosing(listing.pages()) as pages:
                 async for page in pages:
                     cost += 1
@@ -227,7 +229,7 @@ class Waiter:
     """Waits for tasks and images to be where they should be, all waits of a client together."""
 
     def __init__(self, session: Session, policy: PollPolicy) -> None:
-        self._session = session.ahead()
+        self._session = session.ranked(Rank.SOON)
         self._policy = policy
         self._tasks = Watcher(_TaskLooks(self._session), policy)
         self._images = Watcher(_ImageLooks(self._session), policy)

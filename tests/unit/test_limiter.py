@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from aioimages import ConcurrencyPolicy
-from aioimages._limiter import Limiter, Pace, RetryBudget, Turn
+from aioimages._limiter import Limiter, Pace, Rank, RetryBudget, Turn
 
 pytestmark = pytest.mark.anyio
 
@@ -189,9 +189,9 @@ class Clock:
         return self.now
 
 
-async def _begun(limiter: Limiter, service: str = "a", *, is_urgent: bool = False) -> Turn:
+async def _begun(limiter: Limiter, service: str = "a", rank: Rank = Rank.IN_TURN) -> Turn:
     turn = limiter.turn(service)
-    await turn.begin(is_urgent=is_urgent)
+    await turn.begin(rank)
     return turn
 
 
@@ -247,13 +247,13 @@ async def test_late_answers_are_trouble() -> None:
 
 
 async def test_order() -> None:
-    """Turns come in the order in which they were asked for, and urgent ones go ahead."""
+    """Turns come in the order in which they were asked for, and those of a higher rank go ahead."""
     limiter = Limiter(ConcurrencyPolicy(most=1))
     first = await _begun(limiter)
     order: list[str] = []
 
-    async def work(name: str, *, is_urgent: bool = False) -> None:
-        turn = await _begun(limiter, is_urgent=is_urgent)
+    async def work(name: str, rank: Rank = Rank.IN_TURN) -> None:
+        turn = await _begun(limiter, rank=rank)
         order.append(name)
         turn.end()
 
@@ -261,10 +261,11 @@ async def test_order() -> None:
         group.create_task(work("a"))
         group.create_task(work("b"))
         await asyncio.sleep(0)
-        group.create_task(work("urgent", is_urgent=True))
+        group.create_task(work("soon", Rank.SOON))
+        group.create_task(work("ahead", Rank.AHEAD))
         await asyncio.sleep(0)
         first.end()
-    assert order == ["urgent", "a", "b"]
+    assert order == ["ahead", "soon", "a", "b"]
     assert limiter.in_flight == 0
 
 
