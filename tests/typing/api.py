@@ -15,6 +15,7 @@ import anyio
 import aioimages
 from aioimages import (
     Client,
+    ConcurrencyPolicy,
     Container,
     Credentials,
     DataStream,
@@ -94,8 +95,8 @@ async def clients(session: aiohttp.ClientSession, context: ssl.SSLContext) -> No
         session=session,
         timeout=TimeoutPolicy(connect=5, read=None, call=30),
         retry=RetryPolicy(attempts=3),
-        poll=PollPolicy(first=1, ceiling=10),
-        concurrency=16,
+        poll=PollPolicy(first=1, ceiling=10, floor=0.5),
+        concurrency=ConcurrencyPolicy(most=64, least=4, rate=20),
         ssl=context,
         proxy="http://proxy.example:3128",
         trust_env=True,
