@@ -60,9 +60,11 @@ class Job(Protocol[R_contra, V_co]):
 
     async def perform(self, request: R_contra, record: Record, /) -> V_co:
         """Do what is left to be done with an item."""
+        raise NotImplementedError
 
     def recall(self, record: Record, /) -> V_co:
         """Return what came of an item that an earlier run has finished, or raise its error."""
+        raise NotImplementedError
 
 
 class FunctionJob(Generic[R, V]):
