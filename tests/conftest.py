@@ -13,8 +13,9 @@ DEFAULT_CLOUDS = ["emulator-rackspace,emulator-openstack"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--cloud`."""
+    """Add `--cloud` and `--kills`."""
     known = ", ".join(CLOUDS)
+    parser.addoption("--kills", type=int, default=4, help="how often to kill a bulk run that has a journal")
     parser.addoption("--cloud", action="append", default=[], metavar="NAMES", help=f"clouds to run on: {known}")
 
 

@@ -98,9 +98,11 @@ class Faults:
         return self._add(strike, which)
 
     def delay(self, seconds: float, **which: Any) -> Fault:
-        """Handle the request late."""
+        """Handle the request late: one whose body is JSON also when its client has gone meanwhile."""
 
         async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.content_type == "application/json":
+                await request.read()
             await asyncio.sleep(seconds)
             return await handler(request)
 
@@ -119,6 +121,16 @@ class Faults:
             return await handler(request)
 
         return self._add(strike, {"times": None, **which})
+
+    def delay_reply(self, seconds: float, **which: Any) -> Fault:
+        """Do what was asked at once, and answer late."""
+
+        async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
+            answer = await handler(request)
+            await asyncio.sleep(seconds)
+            return answer
+
+        return self._add(strike, which)
 
     def hang(self, **which: Any) -> Fault:
         """Never answer."""
