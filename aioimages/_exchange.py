@@ -1,6 +1,5 @@
 """A call, sent as often as its policy allows, until it has an answer that can be read or an error that is final."""
 
-import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable
@@ -29,6 +28,7 @@ from aioimages._errors import (
 )
 from aioimages._fault import error_from
 from aioimages._http import Http, Stream
+from aioimages._lifetime import TimeLimit, TimeLimits
 from aioimages._limiter import Limiter, Rank, RetryBudget, Turn
 from aioimages._models import Token
 from aioimages._policy import Retrier, RetryPolicy
@@ -113,7 +113,7 @@ class Exchange:
         self._limiter = limiter
         self.retry = retry
         self._budget = RetryBudget(retry.budget)
-        self._call_seconds = call_seconds
+        self._limits = TimeLimits(call_seconds)
 
     @property
     def requests(self) -> int:
@@ -147,19 +147,15 @@ class Exchange:
         trail = trail or Trail()
         turn = self._limiter.turn(_service(base))
         await turn.begin(rank)
-        # How long data take depends on how much they are: then only the single steps are limited.
-        seconds = None if isinstance(call.body, Body) else self._call_seconds
         try:
-            async with asyncio.timeout(seconds) as limit:
+            # How long data take depends on how much they are: then only the single steps are limited.
+            with TimeLimit(self._limits, is_endless=isinstance(call.body, Body)) as limit:
 
                 async def attempt() -> T:
                     await self._begin(turn, limit, rank)
                     return await self._once(call, turn, base, token, trail)
 
                 return await self._until_final(attempt, call, trail, limit)
-        except TimeoutError:
-            if not limit.expired():
-                raise
         finally:
             turn.end()
         raise self._out_of_time(call)
@@ -181,39 +177,47 @@ class Exchange:
         turn = self._limiter.turn(_service(base))
         await turn.begin(rank)
         try:
-            async with asyncio.timeout(self._call_seconds) as limit:
+            with TimeLimit(self._limits):
                 return await self._begun(call, turn, base, token)
-        except TimeoutError:
-            if not limit.expired():
-                raise
         finally:
             turn.end()
         raise self._out_of_time(call)
 
-    async def _begin(self, turn: Turn, limit: asyncio.Timeout, rank: Rank) -> None:
+    async def _begin(self, turn: Turn, limit: TimeLimit, rank: Rank) -> None:
         """Begin a turn. How long it takes to get one is not the service's fault, and counts for nothing."""
         if turn.has_place:
             return
-        asked_at, end = anyio.current_time(), limit.when()
-        limit.reschedule(None)
+        asked_at, ends_at = anyio.current_time(), limit.ends_at
+        limit.end_at(math.inf)
         await turn.begin(rank)
-        limit.reschedule(end and end + anyio.current_time() - asked_at)
+        limit.end_at(ends_at + anyio.current_time() - asked_at)
 
     async def _until_final(
-        self, attempt: Callable[[], Awaitable[T]], call: Call[T], trail: Trail, limit: asyncio.Timeout
+        self, attempt: Callable[[], Awaitable[T]], call: Call[T], trail: Trail, limit: TimeLimit
     ) -> T:
-        retrier = self.retrying(partial(_retry_after, call), deadline=lambda: limit.when() or math.inf)
         try:
-            result: T = await retrier(attempt)
+            result = await attempt()
+        except AioImagesError as error:
+            first = error
+        else:
+            self._budget.succeeded(was_repeated=trail.tries > 1)
+            return result
+        retrier = self.retrying(partial(_retry_after, call), deadline=lambda: limit.ends_at, failed=first)
+        try:
+            result = await retrier(attempt)
         except AioImagesError as error:
             if call.replay is not Replay.AMBIGUOUS or not _may_have_landed(error):
                 raise
             raise _ambiguous(call, str(error)) from error.__cause__
-        self._budget.succeeded(was_repeated=trail.tries > 1)
+        self._budget.succeeded(was_repeated=True)
         return result
 
     def retrying(
-        self, retry_after_of: Callable[[BaseException], float | None], *, deadline: Callable[[], float] = _never
+        self,
+        retry_after_of: Callable[[BaseException], float | None],
+        *,
+        deadline: Callable[[], float] = _never,
+        failed: Exception | None = None,
     ) -> Retrier:
         """Make a retrier, as `RetryPolicy.retrying` does, that spends what this client may spend on repeating."""
         return self.retry.retrying(
@@ -222,6 +226,7 @@ class Exchange:
             deadline=deadline,
             clock=anyio.current_time,
             sleep=anyio.sleep,
+            failed=failed,
         )
 
     def _spend(self, error: BaseException) -> bool:
@@ -281,7 +286,7 @@ class Exchange:
 
     def _out_of_time(self, call: Call[Any]) -> AioImagesError:
         # Sleeps end before the deadline, so that what it cut was a request on its way.
-        what = f"no answer within {self._call_seconds:g} s ({call.method} {call.path})"
+        what = f"no answer within {self._limits.seconds:g} s ({call.method} {call.path})"
         if call.replay is Replay.AMBIGUOUS:
             return _ambiguous(call, what)
         error = TransportTimeoutError(what)

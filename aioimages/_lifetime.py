@@ -1,12 +1,40 @@
-"""A client's life: what is under way when it ends, ends with it."""
+"""What is under way ends when its client's life does, or when its time is over."""
 
 import asyncio
+import math
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from aioimages._errors import ClientClosedError
 
-__all__ = ["Lifetime"]
+__all__ = ["Lifetime", "TimeLimit", "TimeLimits"]
+
+
+class _Span:
+    """What one task does while something lasts. It ends as `asyncio.timeout` does, but costs next to nothing."""
+
+    def __init__(self) -> None:
+        self._is_cut = False
+
+    def begin(self) -> None:
+        """Begin it."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a client works inside asyncio tasks only")
+        self._task: asyncio.Task[Any] = task
+        self._cancellations = task.cancelling()
+
+    def cut(self) -> None:
+        """End it now, from outside."""
+        self._is_cut = True
+        self._task.cancel()
+
+    def was_ended_by_cut(self, exc_type: type[BaseException] | None) -> bool:
+        """Say at its end, once, whether it was cut and nothing else ended it."""
+        if not self._is_cut:
+            return False
+        is_ours_alone = self._task.uncancel() <= self._cancellations
+        return is_ours_alone and exc_type is not None and issubclass(exc_type, asyncio.CancelledError)
 
 
 class Lifetime:
@@ -14,13 +42,13 @@ class Lifetime:
 
     def __init__(self) -> None:
         self._is_over = False
-        self._spans: set[_Span] = set()
+        self._spans: set[_LifeSpan] = set()
 
-    def span(self) -> "_Span":
+    def span(self) -> "_LifeSpan":
         """Do something within the client's life; when that is over, it ends with `ClientClosedError`."""
         if self._is_over:
             raise ClientClosedError("the client is closed")
-        return _Span(self._spans)
+        return _LifeSpan(self._spans)
 
     def end(self) -> None:
         """End it, once and for all."""
@@ -29,19 +57,13 @@ class Lifetime:
             span.cut()
 
 
-class _Span:
-    """What one task does within a client's life. It ends as `asyncio.timeout` does, but costs next to nothing."""
-
-    def __init__(self, spans: "set[_Span]") -> None:
+class _LifeSpan(_Span):
+    def __init__(self, spans: "set[_LifeSpan]") -> None:
+        super().__init__()
         self._spans = spans
-        self._is_cut = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a client works inside asyncio tasks only")
-        self._task: asyncio.Task[Any] = task
-        self._cancellations = task.cancelling()
+        self.begin()
         self._spans.add(self)
 
     def __exit__(
@@ -51,13 +73,61 @@ class _Span:
         traceback: TracebackType | None,
     ) -> None:
         self._spans.discard(self)
-        if not self._is_cut:
-            return
-        is_ours_alone = self._task.uncancel() <= self._cancellations
-        if is_ours_alone and exc_type is not None and issubclass(exc_type, asyncio.CancelledError):
+        if self.was_ended_by_cut(exc_type):
             raise ClientClosedError("the client was closed before the answer came") from None
 
-    def cut(self) -> None:
-        """End it now, from outside."""
-        self._is_cut = True
-        self._task.cancel()
+
+class TimeLimits:
+    """Limits of the same length for whatever is under way: one timer serves them all."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = math.inf if seconds is None else seconds
+        self.running: set[TimeLimit] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, loop: asyncio.AbstractEventLoop, ends_at: float) -> None:
+        """Look after a while who is to be ended. Whatever begins later ends later, too, and needs no other look."""
+        if self._timer is None and ends_at < math.inf:
+            self._timer = loop.call_at(ends_at, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for limit in [limit for limit in self.running if limit.ends_at <= now]:
+            self.running.discard(limit)
+            limit.cut()
+        self.watch(loop, min((limit.ends_at for limit in self.running), default=math.inf))
+
+
+class TimeLimit(_Span):
+    """Leaves its block, as `anyio.move_on_after` does, when the time is over.
+
+    Attributes:
+        ends_at: When that is, on the loop's clock. It only ever moves on.
+    """
+
+    def __init__(self, limits: TimeLimits, *, is_endless: bool = False) -> None:
+        super().__init__()
+        self._limits = limits
+        self._seconds = math.inf if is_endless else limits.seconds
+        self.ends_at = math.inf
+
+    def __enter__(self) -> Self:
+        self.begin()
+        self._limits.running.add(self)
+        self.end_at(self._task.get_loop().time() + self._seconds)
+        return self
+
+    def end_at(self, ends_at: float) -> None:
+        """End later than was meant before."""
+        self.ends_at = ends_at
+        self._limits.watch(self._task.get_loop(), ends_at)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._limits.running.discard(self)
+        return self.was_ended_by_cut(exc_type)

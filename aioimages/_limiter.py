@@ -176,9 +176,8 @@ class Turn:
     async def begin(self, rank: Rank) -> None:
         """Wait for a turn, if this is none already."""
         if not self.has_place:
-            await self._limiter.enter(self._lane, rank)
+            self.began_at = await self._limiter.enter(self._lane, rank)
             self.has_place = True
-            self.began_at = self._limiter.clock()
 
     def end(self) -> None:
         """Give the place to the next."""
@@ -227,13 +226,13 @@ class Limiter:
             lane = self._lanes[service] = Lane(self._policy.rate)
         return Turn(self, lane)
 
-    async def enter(self, lane: Lane, rank: Rank) -> None:
-        """Wait for a place, and for the pace of a lane."""
+    async def enter(self, lane: Lane, rank: Rank) -> float:
+        """Wait for a place, and for the pace of a lane, and return when they came."""
         now = self.clock()
         is_free = self.in_flight < int(self.places) and lane.pace.delay(now) <= 0
         if is_free and lane.next() is None:
             self._admit(lane, now)
-            return
+            return now
         turn = asyncio.get_running_loop().create_future()
         lane.queues[rank].append(turn)
         self._admit_waiting()
@@ -243,11 +242,13 @@ class Limiter:
             if turn.done() and not turn.cancelled():
                 self.leave()
             raise
+        return self.clock()
 
     def leave(self) -> None:
         """Give a place to the next."""
         self.in_flight -= 1
-        self._admit_waiting()
+        if any(lane.urgent or lane.patient for lane in self._lanes.values()):
+            self._admit_waiting()
 
     def _admit(self, lane: Lane, now: float) -> None:
         self.in_flight += 1

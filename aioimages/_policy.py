@@ -161,6 +161,7 @@ class RetryPolicy:
         deadline: Clock,
         clock: Clock,
         sleep: Sleep,
+        failed: Exception | None = None,
     ) -> Retrier:
         """Make a retrier for one call, which raises the last error when it gives up.
 
@@ -171,22 +172,24 @@ class RetryPolicy:
             deadline: Tells when to give up on the clock, rather than sleep beyond it.
             clock: Tells the time.
             sleep: Lets time pass.
+            failed: How the first try has failed already, where the call was tried.
         """
 
         async def perform(attempt: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-            # Most calls succeed at once: what repeats them is not made before it is needed.
-            try:
-                return await attempt(*arguments)
-            except Exception as error:
-                if retry_after_of(error) is None:
-                    raise
-                failures = [error]
+            failures = [failed] if failed else []
 
             async def again() -> Any:
                 if failures:
                     raise failures.pop()
                 return await attempt(*arguments)
 
+            # Most calls succeed at once: what repeats them is not made before it is needed.
+            try:
+                return await again()
+            except Exception as error:
+                if retry_after_of(error) is None:
+                    raise
+                failures.append(error)
             return await self._repeating(retry_after_of, spend, deadline, clock, sleep)(again)
 
         return perform
