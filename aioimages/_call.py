@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+# Such as a UUID: fit for a path as it is.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 class Replay(enum.Enum):
@@ -41,9 +43,9 @@ class Body:
     size_bytes: int | None
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Reply:
-    """What came back: the status, the headers by lower-case name, and the body as it was sent."""
+    """What came back: the status, the headers (asked for by lower-case name), and the body as it was sent."""
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
@@ -51,7 +53,7 @@ class Reply:
     url: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(slots=False, kw_only=True)
 class Call(Generic[T]):
     """One operation of the API: everything that is needed to ask for it and to understand the answer.
 
@@ -87,6 +89,8 @@ def identifier(kind: str, value: Any, *, longest: int = 255) -> str:
     """Return an id, tag or name that can stand as one segment of a path; otherwise raise, naming it."""
     if not isinstance(value, str):
         raise TypeError(f"{kind} is a str, not {type(value).__name__}")
+    if len(value) <= longest and _PLAIN.fullmatch(value):
+        return value
     if not value.strip():
         raise ValueError(f"{kind} is empty")
     if len(value) > longest:
@@ -107,4 +111,4 @@ def is_unicode(text: str) -> bool:
 
 def path(*segments: str) -> str:
     """Join checked segments into a path, each percent-encoded whole."""
-    return "/".join(quote(segment, safe="") for segment in segments)
+    return "/".join([segment if _PLAIN.fullmatch(segment) else quote(segment, safe="") for segment in segments])

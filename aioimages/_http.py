@@ -6,7 +6,7 @@ aiohttp's own objects stay here: its errors hold the request's headers, and with
 import asyncio
 import math
 import ssl as _ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Self
@@ -43,6 +43,8 @@ TraceConfig = aiohttp.TraceConfig
 LARGEST_ANSWER_BYTES: Final = 64 * 2**20
 _PIECE_BYTES: Final = 2**18
 _SENT_BYTES: Final = 2**20
+# What has no body has no type.
+_NO_TYPE: Final = ("Content-Type",)
 
 
 def _without_hidden_retry(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
@@ -155,8 +157,6 @@ class Http:
                 sock_connect=self._timeout.connect,
                 sock_read=self._timeout.read,
             ),
-            # What has no body has no type.
-            skip_auto_headers={"Content-Type"},
             headers={
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
@@ -191,7 +191,7 @@ class Http:
         except (TimeoutError, aiohttp.ClientError, OSError) as caught:
             problem = _translated(caught, call, base, queued=trace.get("queued", False))
         else:
-            return Stream(response, lambda error: _translated(error, call, base, queued=False))
+            return Stream(response, call, base)
         raise problem
 
     async def _request(
@@ -210,6 +210,7 @@ class Http:
                 data=data,
                 proxy=self._proxy,
                 ssl=self._ssl,
+                skip_auto_headers=None if call.body or call.method == "GET" else _NO_TYPE,
                 allow_redirects=False,
                 trace_request_ctx=trace,
                 read_bufsize=_PIECE_BYTES,
@@ -234,18 +235,15 @@ class Stream:
 
     Attributes:
         status: The status.
-        headers: The headers by lower-case name.
+        headers: The headers, by names in which case does not matter.
     """
 
-    def __init__(
-        self,
-        response: aiohttp.ClientResponse,
-        translate: Callable[[Exception], AioImagesError],
-    ) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, call: Call[Any], base: str) -> None:
         self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers: Mapping[str, str] = response.headers
         self._response = response
-        self._translate = translate
+        self._call = call
+        self._base = base
         self._begun = b""
 
     async def __aenter__(self) -> Self:
@@ -281,14 +279,14 @@ class Stream:
         try:
             return await self._response.content.readany()
         except (TimeoutError, aiohttp.ClientError, OSError) as caught:
-            problem = self._translate(caught)
+            problem = _translated(caught, self._call, self._base, queued=False)
         raise problem
 
     async def reply(self) -> Reply:
         """Return the whole answer, which is no image data and so is not larger than 64 MiB."""
         pieces = []
         size = 0
-        while piece := await self.read():
+        while not self._is_over() and (piece := await self.read()):
             size += len(piece)
             if size > LARGEST_ANSWER_BYTES:
                 raise ProtocolError(
@@ -296,6 +294,9 @@ class Stream:
                 )
             pieces.append(piece)
         return Reply(self.status, self.headers, b"".join(pieces), str(self._response.url))
+
+    def _is_over(self) -> bool:
+        return not self._begun and self._response.content.at_eof()
 
 
 async def _unless_stalled(

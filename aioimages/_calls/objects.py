@@ -119,7 +119,9 @@ def get(container: str, name: str) -> Call[StoredObject]:
             "is_dynamic": "x-object-manifest" in headers,
             "delete_at": _moment(headers.get("x-delete-at")),
             "metadata": {
-                key.removeprefix(_METADATA): value for key, value in headers.items() if key.startswith(_METADATA)
+                key.lower().removeprefix(_METADATA): value
+                for key, value in headers.items()
+                if key.lower().startswith(_METADATA)
             },
         }
 
