@@ -1,11 +1,10 @@
 """`client.images`."""
 
+import asyncio
 import builtins
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 from weakref import WeakValueDictionary
-
-import anyio
 
 from aioimages._calls import images as calls
 from aioimages._calls.query import ImageFilters
@@ -26,7 +25,7 @@ class Images(ImageCreation):
 
     def __init__(self, session: Session, waiter: Waiter) -> None:
         super().__init__(session, waiter)
-        self._changing: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+        self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def list(
         self,
@@ -217,5 +216,5 @@ class Images(ImageCreation):
         """
         return await self._waiter.image(image_id, status, self._waiter.timeout(timeout), progress)
 
-    def _one_change_of(self, image_id: str) -> anyio.Lock:
-        return self._changing.setdefault(image_id, anyio.Lock())
+    def _one_change_of(self, image_id: str) -> asyncio.Lock:
+        return self._changing.setdefault(image_id, asyncio.Lock())
