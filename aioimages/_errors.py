@@ -324,4 +324,4 @@ class VhdError(AioImagesError):
 
 
 class JournalError(AioImagesError):
-    """A bulk journal that cannot be used: of another run, corrupt, or held by another process."""
+    """A bulk journal that cannot be used: of another run, corrupt, held by another process, or on a full disk."""

@@ -358,7 +358,7 @@ class Report:
             f"{self.open:,} open" if self.open else "",
             f"{self.resumed:,} by an earlier run" if self.resumed else "",
             f"{self.transferred_bytes / 1e6:,.1f} MB" if self.transferred_bytes else "",
-            f"{self.requests:,} requests in {self.seconds:,.1f} s",
+            f"{self.requests:,} request{'' if self.requests == 1 else 's'} in {self.seconds:,.1f} s",
         ]
         return ", ".join(filter(None, parts))
 

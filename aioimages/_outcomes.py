@@ -66,12 +66,12 @@ class Tally:
         self._taken = 0
         self._done = 0
         self._failures: Counter[str] = Counter()
-        self._began = (time.monotonic(), self._sender.requests)
+        self._began: tuple[float, int] | None = None
         self._ended: tuple[float, int] | None = None
 
     def begin(self) -> None:
-        """Count from now on."""
-        self._began = (time.monotonic(), self._sender.requests)
+        """Count time and requests from now on, unless that is done already."""
+        self._began = self._began or self._now()
 
     def take(self) -> None:
         """Count an item that is begun."""
@@ -88,12 +88,13 @@ class Tally:
 
     def end(self) -> None:
         """Count no more."""
-        self._ended = (time.monotonic(), self._sender.requests)
+        self._ended = self._now()
         self._meter.end()
 
     def report(self) -> Report:
         """Return how far the run is."""
-        now, requests = self._ended or (time.monotonic(), self._sender.requests)
+        now, requests = self._ended or self._now()
+        began, requests_before = self._began or (now, requests)
         failed = self._failures.total()
         return Report(
             total=self._total,
@@ -102,10 +103,13 @@ class Tally:
             resumed=self.resumed,
             open=(self._taken if self._total is None else self._total) - self._done - failed,
             failures=dict(self._failures.most_common()),
-            seconds=now - self._began[0],
+            seconds=now - began,
             transferred_bytes=self.transferred_bytes,
-            requests=requests - self._began[1],
+            requests=requests - requests_before,
         )
+
+    def _now(self) -> tuple[float, int]:
+        return time.monotonic(), self._sender.requests
 
 
 class AsyncOutcomes(AsyncIterator[Outcome[K, V]], Generic[K, V]):

@@ -11,7 +11,9 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 SAYS = {
     "add_member": "once is enough: 409",
     "authenticate": "that did not work: the Rackspace api key of 'producer' was not accepted: 401",
+    "bulk_download": "1 of 1 done, none failed, 5.0 MB, ",
     "bulk_import": "web-19: image ",
+    "bulk_journal": "20 of 20 done, none failed, 20 by an earlier run, ",
     "capture_server": "web-backup",
     "check_vhd": "bad-010.vhd: 614 the VHD's internal UUID is all zeros",
     "cloud_files": "left: []",

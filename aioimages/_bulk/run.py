@@ -74,6 +74,7 @@ async def run(
         workers: How many items to work on at a time.
         tally: Counts.
     """
+    tally.begin()
     async with opened(journal) as notes:
         await notes.begin(kind, place, known)
         worker = _Worker(job(notes), notes, tally)

@@ -58,6 +58,20 @@ async def test_cut_connections(asker: Asker) -> None:
         await asker.glance("GET", "images")
 
 
+async def test_late_answers(asker: Asker) -> None:
+    """What is asked can be done at once and answered late, or be done late: also when nobody waits for it any more."""
+    await asker.token()
+    faults = asker.cloud.faults
+    for fault in (faults.delay_reply, faults.delay):
+        fault(0.2, method="POST", path="images$")
+        asking = asyncio.create_task(asker.glance("POST", "images", json={"name": "web"}))
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        assert len((await asker.glance("GET", "images")).json["images"]) == 1
+    await asyncio.sleep(0.2)
+    assert len((await asker.glance("GET", "images")).json["images"]) == 2
+
+
 async def test_records(asker: Asker) -> None:
     """What was asked is remembered, without the secrets in it."""
     await asker.glance("GET", "images?name=a%20b")

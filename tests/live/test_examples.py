@@ -19,11 +19,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 # Rackspace alone exports and imports by way of Cloud Files; there is no compute service here.
 NOT_ON_GLANCE = {"capture_server", "export_all", "export_image", "import_folder"}
 # On Glance, tasks are for administrators.
-IMPORTS = {"bulk_import", "import_image"}
+IMPORTS = {"bulk_import", "bulk_journal", "import_image"}
 SAYS = {
     "add_member": "once is enough: 409",
     "authenticate": "signed in; there is, for one, Image(",
+    "bulk_download": " done, none failed, ",
     "bulk_import": "web-19: image ",
+    "bulk_journal": "20 of 20 done, none failed, 20 by an earlier run, ",
     "check_vhd": "bad-010.vhd: 614 the VHD's internal UUID is all zeros",
     "cloud_files": "left: []",
     "delete_member": "still shared with []",
