@@ -215,6 +215,7 @@ class Limiter:
         self.clock = clock
         self._policy = policy
         self._lanes: dict[str, Lane] = {}
+        self._waiting = 0
         self._has_had_trouble = False
         self._shrunk_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
@@ -235,6 +236,7 @@ class Limiter:
             return now
         turn = asyncio.get_running_loop().create_future()
         lane.queues[rank].append(turn)
+        self._waiting += 1
         self._admit_waiting()
         try:
             await turn
@@ -242,12 +244,14 @@ class Limiter:
             if turn.done() and not turn.cancelled():
                 self.leave()
             raise
+        finally:
+            self._waiting -= 1
         return self.clock()
 
     def leave(self) -> None:
         """Give a place to the next."""
         self.in_flight -= 1
-        if any(lane.urgent or lane.patient for lane in self._lanes.values()):
+        if self._waiting:
             self._admit_waiting()
 
     def _admit(self, lane: Lane, now: float) -> None:
