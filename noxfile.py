@@ -58,11 +58,8 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def coverage(session: nox.Session) -> None:
     """Run the tests and demand that they reach the branches of the package."""
-    session.install(".[demo]", *group("tests"), "coverage[toml]>=7.10")
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
-    session.run("coverage", "combine")
-    session.run("coverage", "report", "--fail-under", "97")
+    session.install(".[demo]", *group("tests"), "pytest-cov>=7")
+    session.run("pytest", *WORKERS, "--cov", "--cov-report", "term", "--cov-fail-under", "97", *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -7,19 +7,15 @@ from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-import anyio
-
-from aioimages._errors import AmbiguousOutcomeError
-from aioimages._groups import task_group
 from aioimages._progress import Meter, Progress
-from aioimages._undoing import undo
+from aioimages._undoing import finish, undo
 
 __all__ = ["Steps"]
 
 _log: Final = logging.getLogger("aioimages")
 # A program that is cancelled is not held up for longer.
 _UNDOING_SECONDS: Final = 15.0
-_BEGINNING_SECONDS: Final = 120.0
+_BEGINNING_SECONDS: Final = 60.0
 
 T = TypeVar("T")
 
@@ -83,10 +79,7 @@ class Steps:
         results: list[T] = []
 
         async def begin() -> None:
-            with anyio.move_on_after(_BEGINNING_SECONDS, shield=True) as scope:
-                results.append(await function())
-            if scope.cancelled_caught:
-                raise AmbiguousOutcomeError(f"there was no answer within {_BEGINNING_SECONDS:g} s")
+            results.append(await function())
 
         async def undo_begun() -> None:
             for result in results:
@@ -94,6 +87,5 @@ class Steps:
 
         async with self.undone(undo_begun, always=False):
             with self.step(what):
-                async with task_group() as group:
-                    group.start_soon(begin)
+                await finish(begin, seconds=_BEGINNING_SECONDS)
             yield results[0]

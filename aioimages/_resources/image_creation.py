@@ -19,7 +19,7 @@ from aioimages._progress import Progress
 from aioimages._resources.image_data import ImageData, given_source
 from aioimages._session import Session
 from aioimages._transfer.source import UploadSource
-from aioimages._undoing import undo
+from aioimages._undoing import finish, undo
 from aioimages._waiting import Waiter
 
 __all__ = ["ImageCreation"]
@@ -111,7 +111,7 @@ class ImageCreation(ImageData):
             await self._session.run(call)
         async with self._kept_if_well(id or new_id, keep_failed=keep_failed):
             if id is None:
-                await self._session.run(call)
+                await finish(partial(self._session.run, call), seconds=_CLEANING_SECONDS)
             return await self._upload(id or new_id, source, store=store, progress=progress)
 
     async def import_from(
@@ -176,7 +176,8 @@ class ImageCreation(ImageData):
         if url is not None:
             await self._has_method("web-download")
         async with self._kept_if_well(image_id, keep_failed=keep_failed):
-            await self.create(
+            create = partial(
+                self.create,
                 id=image_id,
                 name=name,
                 disk_format=disk_format,
@@ -185,6 +186,7 @@ class ImageCreation(ImageData):
                 tags=tags,
                 properties=properties,
             )
+            await finish(create, seconds=_CLEANING_SECONDS)
             if data is not None and stores is None and not all_stores:
                 return await self._upload(image_id, data, store=None, progress=progress)
             staged, _ = (None, None) if data is None else await self._stage(image_id, data, progress)

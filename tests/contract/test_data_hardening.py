@@ -406,6 +406,18 @@ async def test_creation_that_is_cancelled_early(world: World, steps: int) -> Non
     assert await names(world.producer) in ([], ["gone"] if not creating.cancelled() else [])
 
 
+async def test_creation_that_is_never_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A creation that is cancelled ends also where the service does not answer, and says what may be left."""
+    monkeypatch.setattr("aioimages._resources.image_creation._CLEANING_SECONDS", 0.1)
+    world.emulator.faults.hang(method="POST", path="/images$")
+    with anyio.move_on_after(0.1) as scope:
+        await world.producer.images.create(name="gone", disk_format="raw", container_format="bare", data=DATA)
+    assert scope.cancelled_caught
+    assert "did not answer within 0.1 s: what it was asked to begin may go on" in caplog.text
+
+
 async def test_creation_with_somebody_elses_id(world: World) -> None:
     """An image that was there before is not deleted because a new one cannot have its id."""
     image = await world.make_image(data=b"old")

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 from clouds import World
 from journals import disks, imported, person_who_imports, rows, tasks_made, until
 from watch import client_tasks
@@ -156,7 +157,7 @@ async def test_two_processes(world: World, path: Path) -> None:
     )
     async with await anyio.open_process([sys.executable, "-c", program, str(path)], stderr=None) as other:
         assert other.stdout
-        assert await other.stdout.receive() == b"held\n"
+        assert await BufferedByteReceiveStream(other.stdout).receive_until(b"\n", 100) == b"held"
         with pytest.raises(JournalError, match="held by another run"):
             await imported(world, requests, path)
         other.kill()
