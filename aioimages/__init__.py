@@ -85,6 +85,7 @@ from aioimages._policy import ConcurrencyPolicy, PollPolicy, RetryPolicy, Timeou
 from aioimages._progress import Progress, ProgressEvent
 from aioimages._transfer.download import DataStream
 from aioimages._transfer.upload import FormatWarning
+from aioimages._version import __version__
 
 __all__ = [
     "AioImagesError",
@@ -173,5 +174,3 @@ __all__ = [
     "lte",
     "neq",
 ]
-
-__version__ = "0.1.0"

@@ -3,7 +3,6 @@
 import re
 import ssl as _ssl
 from collections.abc import Sequence
-from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -26,6 +25,7 @@ from aioimages._resources.servers import Servers
 from aioimages._resources.tasks import Tasks
 from aioimages._session import Endpoint, Session
 from aioimages._tls import TlsOptions
+from aioimages._version import __version__
 from aioimages._waiting import Waiter
 
 __all__ = ["Client", "connect"]
@@ -209,7 +209,7 @@ def _places(concurrency: int | ConcurrencyPolicy) -> ConcurrencyPolicy:
 
 
 def _full_user_agent(program: str | None) -> str:
-    own = f"aioimages/{version('aioimages')}"
+    own = f"aioimages/{__version__}"
     if program is not None and not re.fullmatch(r"[!-~]+( [!-~]+)*", program):
         raise ValueError(f"user_agent is a name of visible ASCII characters, not {program!r}")
     return f"{program} {own}" if program else own

@@ -1,6 +1,5 @@
 """A refusal, in whatever form it comes, as the exception that tells it: pure functions that return the error."""
 
-import html
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -145,6 +144,8 @@ def _sentence(text: str) -> str:
 
 
 def _plain(text: str) -> str:
+    import html  # noqa: PLC0415  # its table is long, and few answers are refusals
+
     unmarked = html.unescape(re.sub(r"<[^<>]*>", " ", text))
     printable = "".join(character if character.isprintable() else " " for character in unmarked)
     return " ".join(printable.split())

@@ -134,7 +134,7 @@ class Http:
     async def _new_session(self) -> aiohttp.ClientSession:
         connector: aiohttp.BaseConnector | None
         traces = self._trace_configs
-        self._ssl = await anyio.to_thread.run_sync(self._tls.load)
+        self._ssl = await anyio.to_thread.run_sync(self._tls.load) if self._tls.names_files else self._tls.load()
         if self._borrowed is not None:
             if self._borrowed.closed:
                 raise ConfigurationError("the aiohttp session that was given as session= is closed")

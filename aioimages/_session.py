@@ -1,9 +1,8 @@
 """The one way through: token, endpoint, exchange; and one renewal of the token when it was refused."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
-
-import anyio
 
 from aioimages._auth.catalog import find_endpoint, has_version, refuse_plain_http, without_version
 from aioimages._auth.tokens import TokenSource
@@ -42,7 +41,7 @@ class Endpoint:
         self._identity_url = identity_url
         self._given = url
         self._found: str | None = None
-        self._finding = anyio.Lock()
+        self._finding = asyncio.Lock()
 
     def of(self, service_type: str) -> "Endpoint":
         """Return where another service is, in the same region."""

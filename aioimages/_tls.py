@@ -34,13 +34,16 @@ class TlsOptions:
         if self.insecure and self.cacert:
             raise ValueError("insecure checks no certificate, so cacert is of no use with it")
 
+    @property
+    def names_files(self) -> bool:
+        """Whether `load` reads files."""
+        return self.cert is not None or self.cacert is not None
+
     def load(self) -> ssl.SSLContext | bool:
         """Return a context, or whether the usual checks are made. It reads files: leave it to a worker thread."""
         if self.context is not None:
             return self.context
-        if self.cert is None and self.cacert is None:
-            return not self.insecure
-        return self._made_of_files()
+        return self._made_of_files() if self.names_files else not self.insecure
 
     def _made_of_files(self) -> ssl.SSLContext:
         for path in filter(None, (self.cacert, self.cert, self.key)):

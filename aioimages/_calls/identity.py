@@ -23,24 +23,24 @@ def _wire(name: str, default: Any = attrs.NOTHING) -> Any:
     return attrs.field(default=default, metadata={WIRE: name})
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _Tenant:
     id: str | None = None
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _RackspaceToken:
     id: str
     expires: datetime | None = None
     tenant: _Tenant = _Tenant()
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _RackspaceUser:
     default_region: str | None = _wire("RAX-AUTH:defaultRegion", None)
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _RackspaceEndpoint:
     region: str | None = None
     public: str | None = _wire("publicURL", None)
@@ -48,25 +48,25 @@ class _RackspaceEndpoint:
     admin: str | None = _wire("adminURL", None)
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _RackspaceService:
     type: str
     endpoints: list[_RackspaceEndpoint] = attrs.field(factory=list)
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _Access:
     token: _RackspaceToken
     user: _RackspaceUser = _RackspaceUser()
     catalog: tuple[_RackspaceService, ...] = _wire("serviceCatalog", ())
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _RackspaceAnswer:
     access: _Access
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _KeystoneEndpoint:
     url: str | None = None
     interface: str = "public"
@@ -74,13 +74,13 @@ class _KeystoneEndpoint:
     region_id: str | None = None
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _KeystoneService:
     type: str
     endpoints: tuple[_KeystoneEndpoint, ...] = ()
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _KeystoneToken:
     expires_at: datetime | None = None
     issued_at: datetime | None = None
@@ -88,18 +88,18 @@ class _KeystoneToken:
     catalog: tuple[_KeystoneService, ...] = ()
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _KeystoneAnswer:
     token: _KeystoneToken
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _Version:
     id: str
     status: str = "CURRENT"
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _Versions:
     versions: tuple[_Version, ...]
 
