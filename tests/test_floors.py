@@ -26,14 +26,14 @@ FLOORS = [
     {"_resources"},
     {"_bulk"},
     {"_client"},
-    {"workflows"},
+    {"workflows", "distributed"},
     {"__init__"},
 ]
 # They use the client as everybody does, or not at all.
 BESIDE = {"demo", "emulator"}
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 # Who may import what.
-SOLE_IMPORTERS = {"aiohttp": {"_http"}, "cattrs": {"_codec"}, "tenacity": {"_policy"}}
+SOLE_IMPORTERS = {"aiohttp": {"_http"}, "cattrs": {"_codec"}, "tenacity": {"_policy"}, "distributed": {"distributed"}}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
