@@ -13,11 +13,10 @@ import distributed
 from distributed.comm.core import connect
 from distributed.protocol.pickle import dumps, loads
 
-import aioimages
 from aioimages._errors import AioImagesError, ConfigurationError, ConnectError
 from aioimages._groups import task_group
 from aioimages.distributed._line import Line
-from aioimages.distributed._work import Desk, Work
+from aioimages.distributed._work import VERSION, Desk, Work
 
 __all__ = ["Crew", "WorkerLostError"]
 
@@ -122,7 +121,8 @@ class Crew:
                     yield
                     group.cancel_scope.cancel()
             finally:
-                with anyio.move_on_after(_PATIENCE_SECONDS, shield=True), suppress(OSError, ValueError):
+                with anyio.move_on_after(_PATIENCE_SECONDS, shield=True), suppress(Exception):
+                    # Workers that are gone, or were never there, have nothing to clear away.
                     await dask.unregister_worker_plugin(self._name)
 
     @asynccontextmanager
@@ -170,13 +170,13 @@ class Crew:
         except BaseException:
             line.cut()
             raise
-        if problem is None and version == aioimages.__version__:
+        if problem is None and version == VERSION:
             self._at_work.add(address)
             self._requests[line] = 0
             return line
         line.cut()
-        if version != aioimages.__version__:
-            problem = f"it has aioimages {version}, and the submitter {aioimages.__version__}"
+        if version != VERSION:
+            problem = f"it has aioimages {version}, and the submitter {VERSION}"
         raise ConfigurationError(f"the worker {address} cannot open a client: {problem}")
 
     async def _replace(self, dask: distributed.Client, most: int, start: Callable[..., object]) -> None:
@@ -248,8 +248,10 @@ async def _open(dask: distributed.Client, desk: Desk) -> None:
     """Let each worker take orders."""
     try:
         await dask.register_plugin(desk, name=desk.name)
-    except ImportError as error:
-        problem = ConfigurationError(f"a worker has not what the submitter has: {error}; install aioimages[dask] there")
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  # on its way through the scheduler it loses its class
+        problem = ConfigurationError(f"a worker cannot take part: {error}. Is aioimages[dask] installed there?")
     else:
         return
     raise problem

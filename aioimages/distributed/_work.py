@@ -2,21 +2,23 @@
 
 import asyncio
 import os
-from typing import Any, Generic, Protocol, TypeVar
+from importlib.metadata import version
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
 from distributed import Worker, WorkerPlugin
 from distributed.comm.core import Comm
 from distributed.protocol.pickle import dumps, loads
 
-import aioimages
 from aioimages._call import Call, Reply
 from aioimages._client import Client
 from aioimages._groups import task_group
 from aioimages._models import Download
 from aioimages.distributed._line import Line, Message
 
-__all__ = ["Ask", "Desk", "Fetch", "WhoseProject", "Work", "as_it_came"]
+__all__ = ["VERSION", "Ask", "Desk", "Fetch", "WhoseProject", "Work", "as_it_came"]
+
+VERSION: Final = version("aioimages")
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -112,10 +114,10 @@ async def _serve(line: Line) -> None:
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, the submitter is told
-        await line.write((aioimages.__version__, f"{type(error).__name__}: {error}"))
+        await line.write((VERSION, f"{type(error).__name__}: {error}"))
         return
     async with client:
-        await line.write((aioimages.__version__, None))
+        await line.write((VERSION, None))
         async with task_group() as group:
             group.start_soon(line.keep_sending)
             while True:

@@ -1,0 +1,1 @@
+"""Bulk runs on more than one machine."""
