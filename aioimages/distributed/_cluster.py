@@ -18,6 +18,7 @@ from aioimages._client import Client
 from aioimages._dialect import Dialect, dialect_named
 from aioimages._errors import AmbiguousOutcomeError
 from aioimages._lifetime import Lifetime
+from aioimages._limiter import Rank
 from aioimages._models import Download, DownloadRequest, ExportRequest, ImportRequest, Task
 from aioimages._outcomes import AsyncOutcomes
 from aioimages._policy import UNSET, ConcurrencyPolicy, PollPolicy, Unset, count
@@ -45,15 +46,15 @@ _OF_ONE_PROCESS: Final = ("session", "ssl", "trace_configs")
 class _RemoteSession(Session):
     """What a run knows as its session: workers run the calls, and their answers are read here."""
 
-    def __init__(self, crew: Crew, dialect: Dialect, concurrency: int, *, is_urgent: bool = False) -> None:
+    def __init__(self, crew: Crew, dialect: Dialect, concurrency: int, rank: Rank = Rank.IN_TURN) -> None:
         self.dialect = dialect
         self.concurrency = concurrency
         self.lifetime = Lifetime()
         self._crew = crew
-        self._is_urgent = is_urgent
+        self._rank = rank
 
-    def ahead(self) -> Session:
-        return _RemoteSession(self._crew, self.dialect, self.concurrency, is_urgent=True)
+    def ranked(self, rank: Rank) -> Session:
+        return _RemoteSession(self._crew, self.dialect, self.concurrency, rank)
 
     @property
     def requests(self) -> int:
@@ -63,15 +64,14 @@ class _RemoteSession(Session):
         return await self._crew.do(WhoseProject())
 
     async def run(self, call: Call[T]) -> T:
-        work = Ask(attrs.evolve(cast("Call[Any]", call), read=as_it_came), self._is_urgent)
-        problem = ""
+        work = Ask(attrs.evolve(cast("Call[Any]", call), read=as_it_came), self._rank)
         try:
-            reply = await self._crew.do(work, is_urgent=self._is_urgent, may_repeat=call.replay is Replay.SAFE)
+            reply = await self._crew.do(work, rank=self._rank, may_repeat=call.replay is Replay.SAFE)
         except WorkerLostError as error:
             problem = f"{call.method} {call.path} may or may not have been carried out: {error}"
-        if problem:
-            raise AmbiguousOutcomeError(problem)
-        return call.read(reply)
+        else:
+            return call.read(reply)
+        raise AmbiguousOutcomeError(problem)
 
 
 class _RemoteImages(Images):

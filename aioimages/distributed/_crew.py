@@ -15,6 +15,7 @@ from distributed.protocol.pickle import dumps, loads
 
 from aioimages._errors import AioImagesError, ConfigurationError, ConnectError
 from aioimages._groups import task_group
+from aioimages._limiter import Rank
 from aioimages.distributed._line import Line
 from aioimages.distributed._work import VERSION, Desk, Work
 
@@ -65,7 +66,7 @@ class Crew:
         self._address = address
         self._security = security
         self._opening = opening
-        self._orders: asyncio.PriorityQueue[tuple[bool, int, _Order]] = asyncio.PriorityQueue()
+        self._orders: asyncio.PriorityQueue[tuple[Rank, int, _Order]] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
         self._name = f"aioimages-{token_hex(8)}"
         self._at_work: set[str] = set()
@@ -79,12 +80,12 @@ class Crew:
         """How many requests the workers have sent."""
         return sum(self._requests.values())
 
-    async def do(self, work: Work[T], *, is_urgent: bool = False, may_repeat: bool = True) -> T:
+    async def do(self, work: Work[T], *, rank: Rank = Rank.IN_TURN, may_repeat: bool = True) -> T:
         """Have something done by some worker, and return what comes of it, or raise its error.
 
         Args:
             work: What.
-            is_urgent: Whether it goes ahead of what is not.
+            rank: Whom it goes ahead of.
             may_repeat: Whether it is harmless to do it again, should the worker be lost.
 
         Raises:
@@ -96,7 +97,7 @@ class Crew:
             if self._over is not None:
                 raise self._over
             order = _Order(pickled, asyncio.get_running_loop().create_future())
-            self._orders.put_nowait((not is_urgent, next(self._numbers), order))
+            self._orders.put_nowait((rank, next(self._numbers), order))
             try:
                 result: T = await order.result
             except WorkerLostError:

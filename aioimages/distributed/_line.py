@@ -38,7 +38,8 @@ class Line:
 
     async def receive(self) -> Iterator[Message]:
         """Return the next messages."""
-        return iter(await self._comm.read())
+        messages: list[Message] = await self.read()
+        return iter(messages)
 
     async def write(self, value: Any) -> None:
         """Send a value by itself, before there are messages."""

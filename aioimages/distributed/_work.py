@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from importlib.metadata import version
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -13,12 +12,14 @@ from distributed.protocol.pickle import dumps, loads
 from aioimages._call import Call, Reply
 from aioimages._client import Client
 from aioimages._groups import task_group
+from aioimages._limiter import Rank
 from aioimages._models import Download
+from aioimages._version import __version__
 from aioimages.distributed._line import Line, Message
 
 __all__ = ["VERSION", "Ask", "Desk", "Fetch", "WhoseProject", "Work", "as_it_came"]
 
-VERSION: Final = version("aioimages")
+VERSION: Final = __version__
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -28,11 +29,12 @@ class Work(Protocol[T_co]):
 
     async def do(self, client: Client) -> T_co:
         """Do it with the worker's client."""
+        ...
 
 
 def as_it_came(reply: Reply) -> Reply:
     """Leave an answer to be read by the submitter."""
-    return reply
+    return attrs.evolve(reply, headers={name.lower(): value for name, value in reply.headers.items()})
 
 
 @attrs.frozen
@@ -40,12 +42,11 @@ class Ask(Generic[T_co]):
     """One call to the image service."""
 
     call: Call[T_co]
-    is_urgent: bool
+    rank: Rank
 
     async def do(self, client: Client) -> T_co:
         """Return the answer."""
-        session = client._session  # noqa: SLF001  # calls are below the public face
-        return await (session.ahead() if self.is_urgent else session).run(self.call)
+        return await client._session.ranked(self.rank).run(self.call)  # noqa: SLF001  # calls are below the public face
 
 
 @attrs.frozen
