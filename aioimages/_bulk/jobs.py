@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from secrets import token_hex
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+import anyio
+
 from aioimages._bulk import results
 from aioimages._bulk.finding import Finder
 from aioimages._bulk.journal import Journal
@@ -138,6 +140,9 @@ class TaskJob(Generic[R]):
         self._input_of = input_of
         self._timeout = timeout
         self._unique_names = unique_names
+        # Not more items are being asked for than need be: they are what must be looked for after a crash. Half of them
+        # are on their way while the others' steps are written.
+        self._places = anyio.Semaphore(2 * session.concurrency)
         self._finder = Finder(session, tasks, type=type, since=journal.service_time, patience=patience)
         for record in journal.records.values():
             if record.task_id is not None:
@@ -182,14 +187,11 @@ class TaskJob(Generic[R]):
 
     async def _ask(self, record: Record, details: Mapping[str, Any]) -> Task:
         """Ask for a task. One whose answer is lost is looked for, before it is asked for once more."""
-        call = calls.create(self._session.dialect, self._type, details, request_id=record.request_id)
         is_new = record.step is Step.NEW
-        record.go_to(Step.ASKING)
-        await self._journal.write(record)
         lost: list[Exception] = []
         for _ in range(_ASKS):
             try:
-                return await self._session.run(call)
+                return await self._post(record, details)
             except _WITHOUT_EFFECT:
                 if is_new:
                     record.go_to(Step.NEW)
@@ -203,6 +205,13 @@ class TaskJob(Generic[R]):
             if found is not None:
                 return found
         raise lost[-1]
+
+    async def _post(self, record: Record, details: Mapping[str, Any]) -> Task:
+        async with self._places:
+            record.go_to(Step.ASKING)
+            await self._journal.write(record)
+            call = calls.create(self._session.dialect, self._type, details, request_id=record.request_id)
+            return await self._session.run(call)
 
     async def _find(self, record: Record, details: Mapping[str, Any]) -> Task | None:
         return await self._finder.find(lambda task: self._fits(task, record, details))

@@ -41,6 +41,8 @@ CREATE TABLE item (
     size_bytes INTEGER
 );
 """
+# SQLite may have been built to take no more than 999 values.
+_ROWS: Final = 999 // len(_ITEM)
 # Somebody may be writing in it by hand.
 _PATIENCE_SECONDS: Final = 10.0
 _TAKEN: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -188,6 +190,12 @@ def _transaction(file: sqlite3.Connection) -> Iterator[None]:
 
 
 def _insert(file: sqlite3.Connection, table: str, columns: tuple[str, ...], facts: Iterable[object]) -> None:
-    places = ", ".join("?" * len(columns))
-    rows = ([getattr(fact, column) for column in columns] for fact in facts)
-    file.executemany(f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)  # noqa: S608
+    """Write rows, many with each statement: Python lets the loop run at each one, and may wait long to go on."""
+    left = list(facts)
+    while left:
+        some, left = left[:_ROWS], left[_ROWS:]
+        row = f"({', '.join('?' * len(columns))})"
+        file.execute(
+            f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * len(some))}",  # noqa: S608
+            [getattr(fact, column) for fact in some for column in columns],
+        )
