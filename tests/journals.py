@@ -34,7 +34,8 @@ async def imported(
 ) -> tuple[list[Outcome[ImportRequest, Task]], Report]:
     """Run an import to its end, and return its outcomes and its report."""
     client = options.pop("client", world.importer)
-    async with client.bulk.import_images(requests, journal=path, lost_after=LOST_AFTER, **options) as outcomes:
+    options = {"journal": path, "lost_after": LOST_AFTER, **options}
+    async with client.bulk.import_images(requests, **options) as outcomes:
         done = [outcome async for outcome in outcomes]
     return done, outcomes.report
 

@@ -64,7 +64,7 @@ async def test_going_on(world: World, path: Path, step: str) -> None:
     requests = disks(world, 8)
     world.emulator.script_task(seconds=0.6, count=8)
     if step == "asking":
-        world.emulator.faults.delay(0.1, method="POST", path="/tasks$", times=None)
+        world.emulator.faults.delay(1, method="POST", path="/tasks$", times=None)
     running = asyncio.create_task(imported(world, requests, path))
     await until(path, step, 8)
     running.cancel()
@@ -72,7 +72,7 @@ async def test_going_on(world: World, path: Path, step: str) -> None:
         await running
     assert rows(path) == [step] * 8
 
-    done, report = await imported(world, requests, path)
+    done, report = await imported(world, requests, path, lost_after=5)
     assert [outcome.ok for outcome in done] == [True] * 8
     assert report.resumed == 0
     assert tasks_made(world) == 8

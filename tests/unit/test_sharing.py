@@ -17,6 +17,7 @@ class Work:
         self.times = 0
         self.at_a_time = 0
         self.problem: Exception | None = None
+        self.may_end = anyio.Event()
 
     async def do(self) -> None:
         """Do it."""
@@ -24,7 +25,7 @@ class Work:
         self.at_a_time += 1
         assert self.at_a_time == 1
         try:
-            await anyio.sleep(0.01)
+            await self.may_end.wait()
             if self.problem is not None:
                 raise self.problem
         finally:
@@ -36,8 +37,11 @@ async def test_shared_by_all() -> None:
     work = Work()
     shared = Shared(work.do)
     first = asyncio.create_task(shared.done())
-    await anyio.sleep(0.001)
-    await asyncio.gather(*(shared.done() for _ in range(1000)))
+    await anyio.wait_all_tasks_blocked()
+    others = [asyncio.create_task(shared.done()) for _ in range(1000)]
+    await anyio.wait_all_tasks_blocked()
+    work.may_end.set()
+    await asyncio.gather(*others)
     assert first.done()
     assert work.times == 2
     await shared.done()
@@ -49,10 +53,11 @@ async def test_cancelled_leader() -> None:
     work = Work()
     shared = Shared(work.do)
     leader = asyncio.create_task(shared.done())
-    await anyio.sleep(0.001)
+    await anyio.wait_all_tasks_blocked()
     others = [asyncio.create_task(shared.done()) for _ in range(5)]
-    await anyio.sleep(0.001)
+    await anyio.wait_all_tasks_blocked()
     leader.cancel()
+    work.may_end.set()
     await asyncio.gather(*others)
     assert leader.cancelled()
     assert work.times == 2
@@ -63,6 +68,7 @@ async def test_failure() -> None:
     work = Work()
     shared = Shared(work.do)
     work.problem = OSError("the disk is full")
+    work.may_end.set()
     ended = await asyncio.gather(*(shared.done() for _ in range(3)), return_exceptions=True)
     assert [str(error) for error in ended] == ["the disk is full"] * 3
     work.problem = None
