@@ -1,6 +1,6 @@
 """Bytes to models and changes to bytes, by one cattrs converter; the only source of `DecodeError`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
 from functools import cached_property, partial
 from http import HTTPStatus
@@ -156,6 +156,8 @@ def _fields(cls: type) -> dict[str, "attrs.Attribute[Any]"]:
     return {field.metadata.get(WIRE, field.name): field for field in attrs.fields(attrs.resolve_types(cls))}
 
 
+# As many images as are read in 2 ms or so.
+_PART: Final = 100
 # What does not fit, however it shows.
 _MISFIT: Final = (ValueError, TypeError, AttributeError, BaseValidationError)
 
@@ -273,16 +275,19 @@ def _structure(reply: Reply, raw: Any, cls: type[T], place: str) -> T:
     raise undecodable(reply, f"{problems[0].replace(' @ ', ' at ')}{more}")
 
 
-def _models(reply: Reply, raws: Any, cls: type[T], place: str, find: Callable[[Any], Any]) -> list[T]:
+def _models(
+    reply: Reply, raws: list[Any], cls: type[T], place: str, find: Callable[[Any], Any]
+) -> Generator[list[T], None, None]:
     """Make models of a list, which `find` finds again in the answer's document should one of them not fit."""
     hook = _converter.get_structure_hook(cls)
     try:
-        raws = _strictly(list, raws)
         # Each is let go when it has been read: the garbage collector then has half as much to look through.
         raws.reverse()
-        return [hook(raws.pop(), cls) for _ in range(len(raws))]
+        while raws:
+            yield [hook(raws.pop(), cls) for _ in range(min(_PART, len(raws)))]
     except _MISFIT:
-        return _structure(reply, find(_parse(reply)), list[cls], place)  # type: ignore[valid-type]
+        _structure(reply, find(_parse(reply)), list[cls], place)  # type: ignore[valid-type]
+        raise
 
 
 def one(cls: type[T]) -> Callable[[Reply], T]:
@@ -320,8 +325,9 @@ def page(cls: type[T], key: str) -> Callable[[Reply], Page[T]]:
         found = _structure(reply, _parse(reply), dict[str, Any], "$")
         if key not in found:
             raise undecodable(reply, f"required key {key!r} is missing at $")
-        items = _models(reply, found[key], cls, f"$.{key}", itemgetter(key))
-        return Page(tuple(items), _next_marker(reply, found.get("next")))
+        raws = _structure(reply, found[key], list[Any], f"$.{key}")
+        parts = _models(reply, raws, cls, f"$.{key}", itemgetter(key))
+        return Page(len(raws), parts, _next_marker(reply, found.get("next")))
 
     return read
 
@@ -331,9 +337,9 @@ def items(cls: type[T], marker_of: Callable[[T], str]) -> Callable[[Reply], Page
 
     def read(reply: Reply) -> Page[T]:
         if reply.status == HTTPStatus.NO_CONTENT:
-            return Page((), None)
-        found = _models(reply, _parse(reply), cls, "$", lambda document: document)
-        return Page(tuple(found), marker_of(found[-1]) if found else None)
+            return Page(0, (), None)
+        found = _structure(reply, _parse(reply), list[cls], "$")  # type: ignore[valid-type]
+        return Page(len(found), [found], marker_of(found[-1]) if found else None)
 
     return read
 

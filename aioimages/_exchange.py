@@ -1,6 +1,5 @@
 """A call, sent as often as its policy allows, until it has an answer that can be read or an error that is final."""
 
-import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable
@@ -41,8 +40,6 @@ T = TypeVar("T")
 _NEVER_SENT: Final = (ConnectError, PoolTimeoutError, ProxyError, TlsError)
 _SHORTEST_SECRET: Final = 6
 _SERVED_SECONDS: Final = 10.0
-# What takes longer to read than the event loop should wait: some 300 images.
-_LONG_BYTES: Final = 2**19
 _PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
 
 
@@ -271,8 +268,6 @@ class Exchange:
             if reply.status in call.ok:
                 self._note(turn, kind, None)
                 turn.end()
-                if len(reply.body) > _LONG_BYTES:
-                    return await asyncio.to_thread(call.read, reply)
                 return call.read(reply)
             if trail.may_have_landed and reply.status in call.landed:
                 turn.end()

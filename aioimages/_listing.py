@@ -80,9 +80,12 @@ class Listing(Generic[T]):
         try:
             page = await self._run(self._page_call(None))
             while True:
-                items = self._new_items(page, seen)[: int(min(left, len(page.items)))]
+                # What is needed for sure is asked for before this page is read.
+                upcoming = self._next(page, markers) if left > page.count else None
+                items = (await self._new_items(page, seen))[: int(min(left, page.count))]
                 left -= len(items)
-                upcoming = self._next(page, markers) if left else None
+                if left and upcoming is None:
+                    upcoming = self._next(page, markers)
                 if items:
                     yield items
                 if upcoming is None:
@@ -92,13 +95,16 @@ class Listing(Generic[T]):
             if upcoming is not None:
                 await _drop(upcoming)
 
-    def _new_items(self, page: Page[T], seen: set[str]) -> list[T]:
+    async def _new_items(self, page: Page[T], seen: set[str]) -> list[T]:
         items = []
-        for item in page.items:
-            key = self._key(item)
-            if key not in seen:
-                seen.add(key)
-                items.append(item)
+        await asyncio.sleep(0)
+        for part in page.parts:
+            for item in part:
+                key = self._key(item)
+                if key not in seen:
+                    seen.add(key)
+                    items.append(item)
+            await asyncio.sleep(0)
         return items
 
     def _next(self, page: Page[T], markers: set[str]) -> "asyncio.Future[Page[T]] | None":

@@ -2,7 +2,7 @@
 
 import enum
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
 
@@ -365,9 +365,16 @@ class Report:
 
 @attrs.frozen
 class Page(Generic[T]):
-    """One answer of a listing: its items, and the marker of the next page where there is one."""
+    """One answer of a listing.
 
-    items: tuple[T, ...]
+    Attributes:
+        count: How many items it has.
+        parts: The items, some at a time: they are made as they are asked for, lest others wait for all of them.
+        next_marker: The marker of the next page, where there is one.
+    """
+
+    count: int
+    parts: Iterable[Sequence[T]]
     next_marker: str | None
 
 

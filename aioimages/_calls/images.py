@@ -347,5 +347,4 @@ def _done(method: str, where: str, *, landed: Mapping[int, None] | None = None) 
 def tasks(dialect: Dialect, image_id: str) -> Call[list[Task]]:
     """GET /v2/images/{image_id}/tasks (Images v2, "Show tasks associated with image")."""
     supported(dialect, Operation.IMAGE_TASKS)
-    read_page = _codec.page(Task, "tasks")
-    return Call(method="GET", path=image_path(image_id, "tasks"), read=lambda reply: list(read_page(reply).items))
+    return Call(method="GET", path=image_path(image_id, "tasks"), read=_codec.under(list[Task], "tasks"))

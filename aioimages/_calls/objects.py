@@ -232,13 +232,13 @@ def put_manifest(
     )
 
 
-def manifest(container: str, name: str) -> Call[Page[Segment]]:
+def manifest(container: str, name: str) -> Call[list[Segment]]:
     """GET /v1/{account}/{container}/{object}?multipart-manifest=get."""
     return Call(
         method="GET",
         path=_path(container, name),
         query=(("multipart-manifest", "get"),),
-        read=_codec.items(Segment, lambda segment: segment.name),
+        read=_codec.under(list[Segment]),
     )
 
 

@@ -19,7 +19,8 @@ def list_page() -> Call[Page[Server]]:
         links = _codec.document(reply).get("servers_links")
         following = [link.get("href") for link in links if link.get("rel") == "next"] if isinstance(links, list) else []
         markers = parse_qs(urlsplit(str(following[0])).query).get("marker") if following else None
-        return Page(tuple(read_servers(reply)), markers[-1] if markers else None)
+        servers = read_servers(reply)
+        return Page(len(servers), [servers], markers[-1] if markers else None)
 
     return Call(method="GET", path="servers", read=read)
 

@@ -1,6 +1,5 @@
 """`client.objects`."""
 
-import builtins
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
@@ -9,7 +8,7 @@ from typing import Any, Final, overload
 from aioimages._calls import objects as calls
 from aioimages._errors import NotFoundError
 from aioimages._listing import Listing
-from aioimages._models import Container, Download, Segment, StoredObject
+from aioimages._models import Container, Download, StoredObject
 from aioimages._policy import count
 from aioimages._progress import Progress
 from aioimages._session import Session
@@ -235,7 +234,7 @@ class Objects:
         found = await self.get(container, name)
         expected: Expected | ExpectedSegments | None = None
         if verify and found.is_large:
-            segments = await self._segments(container, name)
+            segments = await self._session.run(calls.manifest(container, name))
             expected = ExpectedSegments(found.etag, tuple((part.size_bytes, part.etag) for part in segments))
         elif verify and not found.is_dynamic:
             expected = Expected("md5", found.etag)
@@ -246,9 +245,6 @@ class Objects:
             size=found.size_bytes,
             expected=expected,
         )
-
-    async def _segments(self, container: str, name: str) -> builtins.list[Segment]:
-        return [*(await self._session.run(calls.manifest(container, name))).items]
 
     async def delete(self, container: str, name: str) -> None:
         """Delete an object, and with a large one its segments.

@@ -103,7 +103,7 @@ class ObjectUploader:
         """Return the segments of the object whose place this one takes: they belong to nothing then."""
         with suppress(NotFoundError):
             if (await self.session.run(calls.get(self.container, self.name))).is_large:
-                return (await self.session.run(calls.manifest(self.container, self.name))).items
+                return await self.session.run(calls.manifest(self.container, self.name))
         return ()
 
     def _path(self, name: str) -> str:

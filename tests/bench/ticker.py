@@ -28,21 +28,25 @@ async def _tick(late: list[float]) -> None:
 
 
 async def lateness(data_url: str, source: Path, url: str, target: Path) -> list[float]:
-    """Return by how many seconds each tick was late, sorted, during an upload, a download and a listing."""
+    """Return by how many seconds each tick was late, sorted, during an upload, a download and a listing.
+
+    All of it is done twice, and the second time counts: at the first one, modules are loaded.
+    """
     late: list[float] = []
     async with (
         Client(StaticToken("token", f"{data_url}/v2")) as client,
         Client(StaticToken("token", f"{url}/v2")) as lister,
     ):
-        image = await client.images.create(name="disk", disk_format="raw", container_format="bare")
-        await lister.images.list().first()
-        ticker = asyncio.create_task(_tick(late))
-        await asyncio.gather(
-            client.images.download(DOWN, target),
-            client.images.upload(image.id, source),
-            lister.images.list(page_size=1000).collect(),
-        )
-        ticker.cancel()
+        for _ in range(2):
+            late.clear()
+            image = await client.images.create(name="disk", disk_format="raw", container_format="bare")
+            ticker = asyncio.create_task(_tick(late))
+            await asyncio.gather(
+                client.images.download(DOWN, target),
+                client.images.upload(image.id, source),
+                lister.images.list(page_size=1000).collect(),
+            )
+            ticker.cancel()
     return sorted(late)
 
 
