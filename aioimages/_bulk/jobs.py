@@ -233,17 +233,20 @@ class TaskJob(Generic[R]):
         except NotFoundError:
             failure = None
         else:
-            results.keep_task(task, record)
-            return task
+            return self._kept(task, record)
         if failure is None or failure.task is None:
             raise TaskExpiredError(f"task {task_id} was deleted before it was looked at: how it ended is unknown")
         earlier = await self._earlier(failure, record, self._input_of(request, record.asked_name))
         if earlier is not None:
-            results.keep_task(earlier, record)
-            return earlier
-        task = results.keep_task(failure.task, record)
+            return self._kept(earlier, record)
         record.go_to(Step.FAILED)
-        raise failure_of(task)
+        raise failure_of(self._kept(failure.task, record))
+
+    def _kept(self, task: Task, record: Record) -> Task:
+        """Note how a task ended, where anything is noted, and return it."""
+        if self._journal.is_kept:
+            results.keep_task(task, record)
+        return results.shown(task)
 
     async def _earlier(self, failure: TaskFailedError, record: Record, details: Mapping[str, Any]) -> Task | None:
         """Return the task that has put there what a repeated export finds there, if it was made in this run."""

@@ -58,7 +58,7 @@ class Record:
     position: int
     key: str
     name: str
-    step: Step = attrs.field(default=Step.NEW, converter=Step)
+    step: Step = Step.NEW
     request_id: str | None = None
     asked_name: str | None = None
     task_id: str | None = None

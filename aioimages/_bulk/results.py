@@ -12,18 +12,21 @@ from aioimages._errors import DecodeError, JournalError
 from aioimages._models import Download, Task
 from aioimages._outcomes import RunEndedError
 
-__all__ = ["download", "keep_download", "keep_task", "task"]
+__all__ = ["download", "keep_download", "keep_task", "shown", "task"]
 
 T = TypeVar("T")
 
 
-def keep_task(task: Task, record: Record) -> Task:
-    """Note the task that is over, and return it as a person may see it."""
-    shown = attrs.evolve(task, message=without_secrets(task.message)) if task.message else task
-    facts = {name: value for name, value in attrs.asdict(attrs.evolve(shown, input=None)).items() if value is not None}
+def shown(task: Task) -> Task:
+    """Return a task as a person may see it."""
+    return attrs.evolve(task, message=without_secrets(task.message)) if task.message else task
+
+
+def keep_task(task: Task, record: Record) -> None:
+    """Note the task that is over."""
+    facts = {name: value for name, value in attrs.asdict(attrs.evolve(task, input=None)).items() if value is not None}
     record.task_id, record.image_id = task.id, task.image_id
     record.result = _codec.dump(_cleaned(facts)).decode()
-    return shown
 
 
 def task(record: Record) -> Task:

@@ -4,11 +4,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
-from aioimages._bulk.records import FORMAT, Record, Run
+from aioimages._bulk.records import FORMAT, Record, Run, Step
 from aioimages._errors import JournalError
 
 __all__ = ["Store"]
@@ -112,7 +112,7 @@ class Store:
         items = file.execute(f"SELECT {', '.join(_ITEM)} FROM item ORDER BY position")  # noqa: S608
         problem = f"it has {len(runs)} runs" if len(runs) != 1 else ""
         try:
-            records = [Record(*row) for row in items]
+            records = [_record(*row) for row in items]
         except ValueError as error:
             records, problem = [], str(error)
         if problem:
@@ -174,6 +174,10 @@ def _connected(path: Path, patience: float) -> sqlite3.Connection:
 def _code(error: sqlite3.Error) -> int:
     """Return SQLite's number for an error, without what it says beyond the kind."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _record(position: int, key: str, name: str, step: str, *facts: Any) -> Record:
+    return Record(position, key, name, Step(step), *facts)
 
 
 @contextmanager
