@@ -135,8 +135,8 @@ class Crew:
             try:
                 await client
                 await client.wait_for_workers(1, timeout=_PATIENCE_SECONDS)
-            except OSError as error:
-                # A `TimeoutError` is one, too.
+            except (OSError, TypeError) as error:
+                # A `TimeoutError` is one, too; and a lack of certificates is a `TypeError` of Dask's.
                 problem = ConnectError(f"no Dask cluster with workers is at {self._address}: {error}")
             else:
                 yield client

@@ -334,6 +334,27 @@ async def test_no_cluster(world: World) -> None:
 
 
 @openstack
+async def test_tls(world: World) -> None:
+    """A cluster with TLS takes those who have its certificates; without them, the error says that they are missing."""
+    async with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+        security=True,
+        protocol="tls",
+        asynchronous=True,
+    ) as workers:
+        assert workers.scheduler_address.startswith("tls://")
+        async with cluster_of(world, workers).import_images(disks(world, 2)) as outcomes:
+            assert [outcome.ok async for outcome in outcomes] == [True, True]
+        stranger = Cluster(workers.scheduler_address, world.credentials(world.site.admin), region=world.site.region)
+        with pytest.raises(ConnectError, match="TLS"):
+            async with stranger.import_images(disks(world, 1)):
+                pass
+
+
+@openstack
 async def test_what_cannot_be(world: World) -> None:
     """What cannot go to other processes, and what is wrong by itself, is refused at once."""
     credentials = world.credentials(world.site.producer)
