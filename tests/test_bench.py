@@ -1,6 +1,7 @@
 """The benchmark still runs: its figures are nobody's claim here, only that there are some for everything."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,9 @@ PARTS: Final = {
     " ticker": ["a ticker of 5 ms is late by"],
 }
 
+# The last column of the table on scaling.
+_KEY: Final = r"^\|.*\| `([a-z][a-z0-9-]*)` \|$"
+
 
 def program(name: str, *arguments: object) -> str:
     """Run a program of the benchmark."""
@@ -56,6 +60,22 @@ def test_everything_is_measured(part: str, tmp_path: Path) -> None:
         if "requests a task" in [metric["label"] for metric in workload["metrics"]]:
             # Its POST and at least one look; listings are shared, or each task is looked at a few times.
             assert 2 <= figures["requests"] < 8
+
+
+def test_scaling_is_measured(tmp_path: Path) -> None:
+    """A tiny run has a figure above zero for each line, and can put the table on a page; one line can be had alone."""
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n")
+    program("scaling.py", "--scale", 0.01, "--rounds", 1, "--page", page)
+    text = page.read_text()
+    table = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
+
+    assert text.startswith("before\n<!-- figures: begin -->\n\n")
+    assert text.endswith("|\n\n<!-- figures: end -->\nafter\n")
+    # A tiny run needs no more memory than what was there before.
+    assert all(float(takes.replace(",", "")) > 0 for _, takes, unit, _ in table if unit != "bytes of memory")
+    printed = program("scaling.py", "--scale", 0.01, "--rounds", 1, "--only", "request")
+    assert re.findall(_KEY, printed, re.MULTILINE) == ["request"]
 
 
 def test_the_parts_are_all() -> None:

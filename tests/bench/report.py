@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from figures import OURS
 
-__all__ = ["report"]
+__all__ = ["put_on", "report"]
 
 BEGIN: Final = "<!-- figures: begin -->"
 END: Final = "<!-- figures: end -->"
@@ -66,6 +66,13 @@ def report(run: dict[str, Any]) -> str:
     return "\n\n".join([told, *tables])
 
 
+def put_on(page: Path, text: str) -> None:
+    """Put a text between a page's markers, in place of what is there."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
 def main() -> None:
     """Print the tables, or put them on a page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -73,12 +80,10 @@ def main() -> None:
     parser.add_argument("--page", type=Path)
     arguments = parser.parse_args()
     tables = report(json.loads(arguments.file.read_text()))
-    if not arguments.page:
+    if arguments.page:
+        put_on(arguments.page, tables)
+    else:
         print(tables)
-        return
-    before, _, rest = arguments.page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    arguments.page.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}")
 
 
 if __name__ == "__main__":
