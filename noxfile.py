@@ -95,7 +95,7 @@ def demo(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def docs(session: nox.Session) -> None:
     """Build the documentation; what looks wrong to Sphinx is an error."""
-    session.install(".[demo]", *group("docs"))
+    session.install(".[dask,demo]", *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs)
 
 

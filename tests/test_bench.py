@@ -78,6 +78,17 @@ def test_scaling_is_measured(tmp_path: Path) -> None:
     assert re.findall(_KEY, printed, re.MULTILINE) == ["request"]
 
 
+def test_scaling_is_documented() -> None:
+    """The page on scaling has all lines of the table, in order."""
+    page = (BENCH.parents[1] / "docs" / "scaling.md").read_text()
+    code = "from scaling import _ROWS; print(*(row.key for row in _ROWS))"
+    keys = subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, timeout=60, cwd=BENCH
+    ).stdout.split()
+
+    assert re.findall(_KEY, page, re.MULTILINE) == keys
+
+
 def test_the_parts_are_all() -> None:
     """No workload is left out above."""
     code = (

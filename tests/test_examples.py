@@ -11,6 +11,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 SAYS = {
     "add_member": "once is enough: 409",
     "authenticate": "that did not work: the Rackspace api key of 'producer' was not accepted: 401",
+    "bulk_cluster": "20 of 20 done, none failed, 100.0 MB, ",
     "bulk_download": "1 of 1 done, none failed, 5.0 MB, ",
     "bulk_import": "web-19: image ",
     "bulk_journal": "20 of 20 done, none failed, 20 by an earlier run, ",

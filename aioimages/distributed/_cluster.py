@@ -91,13 +91,15 @@ class _RemoteImages(Images):
 class Cluster:
     """Bulk runs on the workers of a Dask cluster, each with a client of its own.
 
+    It is used as `client.bulk` is::
+
         cluster = Cluster("tcp://scheduler:8786", credentials, region="DFW")
         async with cluster.import_images(requests, journal="run.db") as outcomes:
             async for outcome in outcomes:
                 ...
 
-    It mirrors `client.bulk`: the same requests, outcomes, journals and reports; a run that was begun on one machine can
-    be gone on with on a cluster, and the other way round. What one client may do, `concurrency` says for the whole
+    Requests, outcomes, journals and reports are the same: a run that was begun on one machine can be gone on with on a
+    cluster, and the other way round. What one client may do, `concurrency` says for the whole
     cluster: each worker gets an equal share of the requests in flight and of the requests a second.
 
     The workers must have the same version of aioimages, and be reachable from here. The credentials are sent to them:

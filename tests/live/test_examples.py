@@ -16,8 +16,9 @@ from wire import Person
 pytestmark = [pytest.mark.anyio, pytest.mark.clouds("live")]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-# Rackspace alone exports and imports by way of Cloud Files; there is no compute service here.
-NOT_ON_GLANCE = {"capture_server", "export_all", "export_image", "import_folder"}
+# Rackspace alone exports and imports by way of Cloud Files; there is no compute service here. A cluster takes
+# credentials, and has a cloud of its own.
+NOT_ON_GLANCE = {"bulk_cluster", "capture_server", "export_all", "export_image", "import_folder"}
 # On Glance, tasks are for administrators.
 IMPORTS = {"bulk_import", "bulk_journal", "import_image"}
 SAYS = {

@@ -11,6 +11,7 @@ from typing import Any, assert_type
 
 import aiohttp
 import anyio
+import distributed
 
 import aioimages
 from aioimages import (
@@ -55,6 +56,7 @@ from aioimages import (
     vhd,
     workflows,
 )
+from aioimages.distributed import Cluster
 from aioimages.emulator import Account, Emulator, ObjectStore
 from aioimages.progress import LoggingProgress, RichProgress, TqdmProgress
 
@@ -287,6 +289,28 @@ async def bulk(client: Client, ids: AsyncIterator[str]) -> None:
     async with fetched as downloads:
         async for downloaded in downloads:
             assert_type(downloaded, Outcome[DownloadRequest, Download])
+
+
+async def cluster(scheduler: distributed.Client | distributed.LocalCluster, path: Path) -> None:
+    """Do many on many machines."""
+    assert_type(Cluster(scheduler, CREDENTIALS[0]), Cluster)
+    there = Cluster(
+        "tls://scheduler:8786",
+        CREDENTIALS[0],
+        security=distributed.Security(require_encryption=True),
+        region="DFW",
+        concurrency=ConcurrencyPolicy(most=128, rate=50),
+    )
+    disks = [ImportRequest("exports/web.vhd", "web")]
+    importing = there.import_images(disks, timeout=None, journal=path, lost_after=60, progress=Lines())
+    async with importing as imports:
+        assert_type(imports.report, Report)
+        async for imported in imports:
+            assert_type(imported, Outcome[ImportRequest, Task])
+    async with there.export_images([ExportRequest("id", "exports")], journal="run.db") as exports:
+        assert_type(await anext(exports), Outcome[ExportRequest, Task])
+    async with there.download_images([DownloadRequest("id", path)], concurrency=4, journal="run.db") as downloads:
+        assert_type(await anext(downloads), Outcome[DownloadRequest, Download])
 
 
 async def schemas(client: Client) -> None:
