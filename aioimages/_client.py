@@ -151,7 +151,7 @@ class Client:
         self.stores = Stores(run)
         self.objects = Objects(run.beside("object-store"))
         self.servers = Servers(run.beside("compute"))
-        self.bulk = Bulk(run, self.tasks, self.images)
+        self.bulk = Bulk(run, waiter, self.tasks, self.images)
 
     async def __aenter__(self) -> Self:
         return self

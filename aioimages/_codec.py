@@ -156,8 +156,8 @@ def _fields(cls: type) -> dict[str, "attrs.Attribute[Any]"]:
     return {field.metadata.get(WIRE, field.name): field for field in attrs.fields(attrs.resolve_types(cls))}
 
 
-# As many images as are read in 2 ms or so.
-_PART: Final = 100
+# As many images as are read in a millisecond or so.
+_PART: Final = 50
 # What does not fit, however it shows.
 _MISFIT: Final = (ValueError, TypeError, AttributeError, BaseValidationError)
 

@@ -254,7 +254,7 @@ class Exchange:
         if is_too_fast or isinstance(error, TransportTimeoutError) or _is_overloaded(error):
             asked = (error and pause_after(error)) or 0.0
             turn.troubled(asked if asked <= self.retry.retry_after_limit else 0.0, is_too_fast=is_too_fast)
-        elif error is None or isinstance(error, StatusError):
+        elif error is None or (isinstance(error, StatusError) and not isinstance(error, ServerError)):
             turn.answered(kind)
 
     async def _once(self, call: Call[T], turn: Turn, base: str, token: Token | None, trail: Trail) -> T:

@@ -45,7 +45,7 @@ class Experience:
         else:
             wanted = policy.delay(age - usual[1]) * share
         jitter = random.uniform(1 - policy.jitter, 1 + policy.jitter)  # noqa: S311
-        return min(policy.ceiling, max(policy.shortest, wanted)) * jitter
+        return max(policy.shortest, min(policy.ceiling, wanted) * jitter)
 
     def _usual_end(self) -> tuple[float, float] | None:
         if len(self._seconds) < _ENOUGH:

@@ -86,9 +86,14 @@ class TimeLimits:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, loop: asyncio.AbstractEventLoop, ends_at: float) -> None:
-        """Look after a while who is to be ended. Whatever begins later ends later, too, and needs no other look."""
-        if self._timer is None and ends_at < math.inf:
-            self._timer = loop.call_at(ends_at, self._look, loop)
+        """Look after a while who is to be ended. What begins later mostly ends later, too, and needs no other look."""
+        if ends_at == math.inf:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= ends_at:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(ends_at, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None

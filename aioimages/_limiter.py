@@ -2,9 +2,12 @@
 
 import asyncio
 import enum
+import itertools
 import time
 from collections import deque
 from typing import Final
+
+import attrs
 
 from aioimages._policy import Clock, ConcurrencyPolicy
 
@@ -125,6 +128,7 @@ _SHRINKING_SECONDS: Final = 0.2
 _SLOW_SECONDS: Final = 0.5
 _SLOW_TIMES: Final = 4.0
 _LEARNING: Final = 0.05
+_BY_AGE: Final = 4
 
 
 class Rank(enum.IntEnum):
@@ -135,12 +139,22 @@ class Rank(enum.IntEnum):
     IN_TURN = 2
 
 
+@attrs.frozen(order=False, eq=False)
+class _Waiting:
+    """Somebody who waits for a turn; numbers go up as they come."""
+
+    rank: Rank
+    number: int
+    lane: "Lane"
+    turn: asyncio.Future[None]
+
+
 class Lane:
     """The way to one service: its pace, how fast it usually answers, and who waits to ask it."""
 
     def __init__(self, rate: float | None) -> None:
         self.pace = Pace(rate)
-        self.queues: dict[Rank, deque[asyncio.Future[None]]] = {rank: deque() for rank in Rank}
+        self.queues: dict[Rank, deque[_Waiting]] = {rank: deque() for rank in Rank}
         self._usual_seconds: dict[str, float] = {}
 
     def is_slow(self, kind: str, seconds: float) -> bool:
@@ -149,14 +163,12 @@ class Lane:
         self._usual_seconds[kind] = usual + _LEARNING * (seconds - usual)
         return seconds > max(_SLOW_TIMES * usual, usual + _SLOW_SECONDS)
 
-    def next(self) -> "asyncio.Future[None] | None":
-        """Return who is next, those who gave up left out."""
+    def first(self) -> list[_Waiting]:
+        """Return who has waited for longest in each rank, those left out who have had their turn or gave up."""
         for queue in self.queues.values():
-            while queue:
-                if not queue[0].done():
-                    return queue[0]
+            while queue and queue[0].turn.done():
                 queue.popleft()
-        return None
+        return [queue[0] for queue in self.queues.values() if queue]
 
 
 class Turn:
@@ -216,6 +228,8 @@ class Limiter:
         self._policy = policy
         self._lanes: dict[str, Lane] = {}
         self._waiting = 0
+        self._numbers = itertools.count()
+        self._admitted = 0
         self._has_had_trouble = False
         self._shrunk_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
@@ -231,11 +245,11 @@ class Limiter:
         """Wait for a place, and for the pace of a lane, and return when they came."""
         now = self.clock()
         is_free = self.in_flight < int(self.places) and lane.pace.delay(now) <= 0
-        if is_free and lane.next() is None:
+        if is_free and not lane.first():
             self._admit(lane, now)
             return now
         turn = asyncio.get_running_loop().create_future()
-        lane.queues[rank].append(turn)
+        lane.queues[rank].append(_Waiting(rank, next(self._numbers), lane, turn))
         self._waiting += 1
         self._admit_waiting()
         try:
@@ -260,20 +274,25 @@ class Limiter:
 
     def _admit_waiting(self) -> None:
         now = self.clock()
-        soonest = float("inf")
-        for lane in self._lanes.values():
-            while self.in_flight < int(self.places) and (turn := lane.next()):
-                delay = lane.pace.delay(now)
-                if delay > 0:
-                    soonest = min(soonest, delay)
-                    break
-                self._admit(lane, now)
-                turn.set_result(None)
+        delays: list[float] = []
+        while self.in_flight < int(self.places):
+            lanes = [(lane.pace.delay(now), lane.first()) for lane in self._lanes.values()]
+            delays = [delay for delay, waiting in lanes if waiting]
+            ready = [one for delay, waiting in lanes if delay <= 0 for one in waiting]
+            if not ready:
+                break
+            self._admitted += 1
+            # Now and then it is the turn of whoever came first: no crowd keeps the others waiting for ever.
+            is_by_age = self._admitted % _BY_AGE == 0
+            next_one = min(ready, key=lambda one: (0 if is_by_age else one.rank, one.number))
+            self._admit(next_one.lane, now)
+            next_one.turn.set_result(None)
+            delays = []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if soonest < float("inf"):
-            self._timer = asyncio.get_running_loop().call_later(soonest, self._admit_waiting)
+        if delays:
+            self._timer = asyncio.get_running_loop().call_later(min(delays), self._admit_waiting)
 
     def answered(self, lane: Lane, kind: str | None, sent_at: float) -> None:
         """Note that a request was answered well."""

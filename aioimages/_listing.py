@@ -1,9 +1,10 @@
 """Listings: lazy, page by page, the next page on its way while this one is being looked at."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -15,6 +16,9 @@ from aioimages._policy import count
 __all__ = ["Listing"]
 
 T = TypeVar("T")
+
+# Others are not kept waiting for longer.
+_LONG_SECONDS: Final = 0.002
 
 Run = Callable[[Call[Page[T]]], Awaitable[Page[T]]]
 
@@ -82,6 +86,8 @@ class Listing(Generic[T]):
             while True:
                 # What is needed for sure is asked for before this page is read.
                 upcoming = self._next(page, markers) if left > page.count else None
+                if upcoming is not None:
+                    await asyncio.sleep(0)
                 items = (await self._new_items(page, seen))[: int(min(left, page.count))]
                 left -= len(items)
                 if left and upcoming is None:
@@ -97,14 +103,16 @@ class Listing(Generic[T]):
 
     async def _new_items(self, page: Page[T], seen: set[str]) -> list[T]:
         items = []
-        await asyncio.sleep(0)
+        begun = time.monotonic()
         for part in page.parts:
             for item in part:
                 key = self._key(item)
                 if key not in seen:
                     seen.add(key)
                     items.append(item)
-            await asyncio.sleep(0)
+            if time.monotonic() - begun > _LONG_SECONDS:
+                await asyncio.sleep(0)
+                begun = time.monotonic()
         return items
 
     def _next(self, page: Page[T], markers: set[str]) -> "asyncio.Future[Page[T]] | None":

@@ -87,28 +87,28 @@ class _TaskLooks(Looks[Task]):
     def __init__(self, session: Session) -> None:
         self._session = session
         self._ahead = session.ranked(Rank.AHEAD)
-        self._cost = len(_UNFINISHED)
+        self._page_length = math.inf
+        self._others = 0
 
-    def cost(self, count: int) -> float:  # noqa: ARG002  # the same for many and for few
-        return self._cost
+    def cost(self, count: int) -> float:
+        # The listing shows all tasks, whoever waits for them.
+        pages = (count + self._others) / self._page_length
+        return len(_UNFINISHED) if pages <= 1 else math.ceil(pages) + 1
 
-    async def together(
-        self,
-        keys: Collection[str],  # noqa: ARG002  # the listing shows all tasks, whoever waits for them
-        kind: str | None,
-    ) -> Sight[Task]:
+    async def together(self, keys: Collection[str], kind: str | None) -> Sight[Task]:
         unfinished: dict[str, TaskState] = {}
-        cost = 0
         # In this order: a task that moves on meanwhile is seen twice, not never.
         for status in _UNFINISHED:
             call = tasks.states_page(self._session.dialect, type=kind, status=status)
             listing = Listing(self._ahead.run, call, key=lambda state: state.id, page_size=_PAGE_SIZE)
             async with aclosing(listing.pages()) as pages:
+                lengths = []
                 async for page in pages:
-                    cost += 1
+                    lengths.append(len(page))
                     unfinished |= {state.id: state for state in page if state.status in _UNFINISHED}
-            cost += not cost
-        self._cost = cost
+            if len(lengths) > 1:
+                self._page_length = max(lengths)
+        self._others = len(unfinished.keys() - keys)
         return Sight({}, unfinished)
 
     async def single(self, key: str) -> Task:
@@ -121,6 +121,7 @@ class _TaskWatch(Watch[Task]):
     def __init__(self, key: str, kind: str | None) -> None:
         super().__init__(key)
         self.kind = kind
+        self.status = None if kind is None else "pending"
         self.task: Task | None = None
 
     async def take(self, found: Task) -> bool:
@@ -241,10 +242,24 @@ class Waiter:
     async def task(self, task_id: str, timeout: float | None, *, kind: str | None = None) -> Task:
         """Return a task that has succeeded.
 
+        Raises:
+            TaskFailedError: It failed.
+            TaskTimeoutError: The time is over.
+            TaskExpiredError: It was deleted while it was being watched.
+            NotFoundError: There is none.
+        """
+        task = await self.ended(task_id, timeout, kind=kind)
+        if task.status == "failure":
+            raise failure_of(task)
+        return task
+
+    async def ended(self, task_id: str, timeout: float | None, *, kind: str | None) -> Task:
+        """Return a task that is over, well or not; it raises what `task` does.
+
         Args:
             task_id: The task.
             timeout: Seconds to wait at the most.
-            kind: Its type, where that is known: the listing of tasks can do without the others then.
+            kind: Its type, where it is known that there is such a task.
         """
         watch = _TaskWatch(task_id, kind)
         with self._session.lifetime.span():
@@ -253,8 +268,6 @@ class Waiter:
         if task is None or not task.is_final:
             state = watch.status or "not answered for"
             raise TaskTimeoutError(f"task {task_id} is still {state} after {timeout:g} s", task=watch.last_seen())
-        if task.status == "failure":
-            raise failure_of(task)
         return task
 
     def tasks(

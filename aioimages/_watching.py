@@ -5,7 +5,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 import anyio
@@ -15,17 +15,23 @@ from anyio.abc import TaskGroup
 from aioimages._errors import AioImagesError
 from aioimages._exchange import is_passing
 from aioimages._experience import Experience
+from aioimages._groups import task_group
 from aioimages._models import TaskState
 from aioimages._policy import PollPolicy
 
 __all__ = ["Looks", "Sight", "Watch", "Watcher"]
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 # A look that begins at the deadline is given this long to be answered.
 _LAST_LOOK_SECONDS: Final = 1.0
 # A crowd of more than so many for each request of a common look is looked at more closely than one alone would be.
 _CROWD: Final = 40
+# Rounds are not closer than this part of the shortest delay.
+_REST: Final = 0.1
+# What common looks do not show although it is there, they never will.
+_ABSENCES: Final = 2
 
 
 @attrs.frozen
@@ -62,6 +68,7 @@ class Watch(ABC, Generic[T]):
         key: Its id.
         kind: What it is like: things of one kind take about as long.
         status: What it was seen to be last.
+        absences: How often a common look did not show it, though it was not done.
     """
 
     def __init__(self, key: str) -> None:
@@ -70,6 +77,7 @@ class Watch(ABC, Generic[T]):
         self.status: str | None = None
         self.began_at = self.due_at = self.deadline = math.inf
         self.is_looked_at = False
+        self.absences = 0
         self.end: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     @abstractmethod
@@ -114,6 +122,7 @@ class Watcher(Generic[T]):
         self._group: TaskGroup
         self._wake = asyncio.Event()
         self._next_round_at = math.inf
+        self._rests_until = -math.inf
 
     async def wait(self, watch: Watch[T], *, timeout: float | None, first: float) -> bool:
         """Wait until a watch is over, and say whether it is because it is done, not because its time is.
@@ -139,13 +148,14 @@ class Watcher(Generic[T]):
                 await self._stop()
 
     def _expect_round(self, at: float) -> None:
-        if self._rounds is None:
+        if self._rounds is None or self._rounds.done():
             self._next_round_at = at
             self._rounds = asyncio.create_task(self._run(), name="aioimages watcher")
         else:
             self._bring_forward(at)
 
     def _bring_forward(self, at: float) -> None:
+        at = max(at, self._rests_until)
         if at < self._next_round_at:
             self._next_round_at = at
             self._wake.set()
@@ -159,7 +169,7 @@ class Watcher(Generic[T]):
 
     async def _run(self) -> None:
         try:
-            async with anyio.create_task_group() as self._group:
+            async with task_group() as self._group:
                 await self._policy.rounds(self._sleep)(self._round)
         except Exception as error:  # noqa: BLE001  # nobody awaits this task, and those who wait must know
             for watch in self._watches:
@@ -173,47 +183,81 @@ class Watcher(Generic[T]):
     async def _round(self) -> float:
         """Look at what is due, and return the seconds until the next round."""
         now = anyio.current_time()
+        # However many there are, a round looks through all of them.
+        self._rests_until = now + self._policy.shortest * _REST
         idle = [watch for watch in self._watches if not watch.is_looked_at]
-        due = [watch for watch in idle if watch.due_at <= now]
-        is_common = self._may_look_together and self._looks.cost(len(idle)) < len(idle)
-        if due and is_common and self._together_again_at <= now:
-            is_common = await self._look_together(idle)
+        crowd = [watch for watch in idle if watch.absences < _ABSENCES]
+        is_common = self._may_look_together and self._looks.cost(len(crowd)) < len(crowd)
+        last = sum(watch.deadline <= now for watch in crowd)
+        may_look = self._together_again_at <= now or self._looks.cost(last) < last
+        if is_common and may_look and any(watch.due_at <= now for watch in crowd):
+            is_common = await self._look_together(crowd)
             self._together_again_at = anyio.current_time() + self._policy.shortest
-        if due and not is_common:
-            self._look_at_each(due)
-        upcoming = min((watch.due_at for watch in self._watches if not watch.is_looked_at), default=math.inf)
-        self._next_round_at = max(upcoming, self._together_again_at) if is_common else upcoming
+        alone = [
+            watch
+            for watch in idle
+            if watch.due_at <= now
+            and not (watch.is_looked_at or watch.end.done())
+            and (not is_common or watch.absences >= _ABSENCES or watch.deadline <= now)
+        ]
+        self._look_at_each(alone)
+        self._next_round_at = max(self._rests_until, self._due_next(is_common=is_common))
         return self._next_round_at - anyio.current_time()
 
-    def _look_at_each(self, watches: Iterable[Watch[T]]) -> None:
+    def _due_next(self, *, is_common: bool) -> float:
+        """Return when somebody is due; of those who are looked at together, not before that may be done again."""
+        idle = [watch for watch in self._watches if not watch.is_looked_at]
+        waits_for_others = self._together_again_at if is_common else -math.inf
+        return min(
+            (
+                watch.due_at
+                if watch.absences >= _ABSENCES
+                else min(watch.deadline, max(watch.due_at, waits_for_others))
+                for watch in idle
+            ),
+            default=math.inf,
+        )
+
+    def _look_at_each(self, watches: Iterable[Watch[T]], absences: int = 0) -> None:
         by_key: defaultdict[str, list[Watch[T]]] = defaultdict(list)
         for watch in watches:
             watch.is_looked_at = True
             by_key[watch.key].append(watch)
         for key, of_key in by_key.items():
-            self._group.start_soon(self._look, key, of_key)
+            self._group.start_soon(self._look, key, of_key, absences)
 
-    async def _look(self, key: str, watches: list[Watch[T]]) -> None:
-        try:
-            found: T | AioImagesError = await self._looks.single(key)
-        except AioImagesError as error:
-            found = error
+    async def _look(self, key: str, watches: list[Watch[T]], absences: int) -> None:
+        found = await self._seen(self._looks.single(key), watches)
+        if found is None:
+            return
         for watch in watches:
             await self._tell(watch, found, share=1.0)
+            watch.absences += absences
+
+    async def _seen(self, look: Awaitable[V], watches: Iterable[Watch[T]]) -> V | AioImagesError | None:
+        """Return what a look has shown, or its error. One that is not of the service's making ends the waits."""
+        try:
+            return await look
+        except AioImagesError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  # nobody awaits this task, and those who wait must know
+            for watch in watches:
+                watch.fail(error)
+        return None
 
     async def _look_together(self, watches: list[Watch[T]]) -> bool:
         """Look at many, and say whether the service lets us."""
         kinds = {watch.kind for watch in watches}
-        try:
-            sight = await self._looks.together(
-                {watch.key for watch in watches}, kinds.pop() if len(kinds) == 1 else None
-            )
-        except AioImagesError as error:
-            self._may_look_together = is_passing(error)
+        look = self._looks.together({watch.key for watch in watches}, kinds.pop() if len(kinds) == 1 else None)
+        sight = await self._seen(look, watches)
+        if isinstance(sight, AioImagesError):
+            self._may_look_together = is_passing(sight)
             if self._may_look_together:
                 for watch in watches:
-                    await self._tell(watch, error, share=1.0)
+                    await self._tell(watch, sight, share=1.0)
             return self._may_look_together
+        if sight is None:
+            return True
         share = min(1.0, _CROWD * self._looks.cost(len(watches)) / len(watches))
         missing = []
         for watch in watches:
@@ -225,7 +269,7 @@ class Watcher(Generic[T]):
                 self._group.start_soon(self._tell_found, watch, sight.found[watch.key], share)
             else:
                 missing.append(watch)
-        self._look_at_each(missing)
+        self._look_at_each(missing, absences=1)
         return True
 
     async def _tell_found(self, watch: Watch[T], found: T, share: float) -> None:

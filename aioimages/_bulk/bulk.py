@@ -23,6 +23,7 @@ from aioimages._progress import Meter, Progress
 from aioimages._resources.images import Images
 from aioimages._resources.tasks import Tasks
 from aioimages._session import Session
+from aioimages._waiting import Waiter
 
 __all__ = ["Bulk"]
 
@@ -39,8 +40,9 @@ class Bulk:
     goes on where it was.
     """
 
-    def __init__(self, session: Session, tasks: Tasks, images: Images) -> None:
+    def __init__(self, session: Session, waiter: Waiter, tasks: Tasks, images: Images) -> None:
         self._session = session
+        self._waiter = waiter
         self._tasks = tasks
         self._images = images
 
@@ -69,7 +71,7 @@ class Bulk:
             progress: Who wants to know how many are done.
 
         Raises:
-            JournalError: The journal cannot be used, or is one of another function.
+            JournalError: The journal cannot be used, or is one of another function, cloud or project.
         """
         if not callable(function):
             raise TypeError(f"function is an async function, not {type(function).__name__}")
@@ -86,10 +88,11 @@ class Bulk:
             async with aclosing(one_by_one(keys)) as taken:
                 async for key in taken:
                     text = _text(key) if notes.is_kept else ""
-                    yield key, notes.record(made.of(without_user(text)) if text else "", without_secrets(text))
+                    yield key, notes.record(made.of(without_user(text)) if notes.is_kept else "", without_secrets(text))
 
         async def where() -> tuple[str, str | None]:
-            return str(getattr(function, "__qualname__", type(function).__name__)), None
+            target, service_time = await self._place()
+            return f"{getattr(function, '__qualname__', type(function).__name__)} on {target}", service_time
 
         return run(
             "map",
@@ -265,8 +268,7 @@ class Bulk:
         patience = seconds("lost_after", lost_after)
         if patience is None:
             raise TypeError("lost_after is a number of seconds, not None")
-        if timeout is not UNSET:
-            seconds("timeout", timeout)
+        self._waiter.timeout(timeout)
         inputs = [input_of(request, None) for request in requests]
         for details in inputs:
             calls.create(dialect, type, details)
@@ -276,12 +278,13 @@ class Bulk:
         def job(notes: Journal) -> TaskJob[K]:
             return TaskJob(
                 self._session,
+                self._waiter,
                 self._tasks,
                 self._images,
                 notes,
                 type=type,
                 input_of=input_of,
-                timeout=timeout,
+                timeout=self._waiter.timeout(timeout),
                 patience=patience,
                 unique_names=unique_names,
             )

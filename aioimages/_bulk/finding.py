@@ -19,8 +19,10 @@ __all__ = ["Finder"]
 
 _LOOKS: Final = 3
 _PAGE_SIZE: Final = 1000
-# The clocks of a service's machines differ a little, and its times are in whole seconds.
-_LEEWAY: Final = timedelta(seconds=2)
+# The clocks of a service's machines differ: who answers need not be who makes tasks.
+_LEEWAY: Final = timedelta(minutes=1)
+# No other task has the same request id, so that nothing but requests is lost by looking at older ones.
+_LEEWAY_OF_IDS: Final = timedelta(minutes=10)
 
 
 class Finder:
@@ -41,7 +43,8 @@ class Finder:
         self._session = session
         self._tasks = tasks
         self._type = type
-        self._since = datetime.fromisoformat(since) - _LEEWAY if since else None
+        leeway = _LEEWAY_OF_IDS if session.dialect.tasks_have_request_ids else _LEEWAY
+        self._since = datetime.fromisoformat(since) - leeway if since else None
         self._pause = patience / (_LOOKS - 1)
         self._owned: set[str] = set()
         self._known: dict[str, Task | None] = {}

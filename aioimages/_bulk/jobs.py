@@ -18,21 +18,17 @@ from aioimages._errors import (
     ConfigurationError,
     ConnectError,
     EndpointNotFoundError,
-    NotFoundError,
     PoolTimeoutError,
     ProtocolError,
     ProxyError,
     StatusError,
-    TaskExpiredError,
-    TaskFailedError,
     TlsError,
 )
 from aioimages._models import Task
-from aioimages._policy import Unset
 from aioimages._resources.images import Images
 from aioimages._resources.tasks import Tasks
 from aioimages._session import Session
-from aioimages._waiting import failure_of
+from aioimages._waiting import Waiter, failure_of
 
 __all__ = ["FunctionJob", "Job", "TaskJob"]
 
@@ -109,7 +105,8 @@ class TaskJob(Generic[R]):
 
     Args:
         session: Asks for the tasks.
-        tasks: Awaits them.
+        waiter: Awaits them.
+        tasks: Lists them.
         images: Renames their images.
         journal: Where the steps go.
         type: Of which type the tasks are.
@@ -122,18 +119,19 @@ class TaskJob(Generic[R]):
     def __init__(
         self,
         session: Session,
+        waiter: Waiter,
         tasks: Tasks,
         images: Images,
         journal: Journal,
         *,
         type: str,
         input_of: Callable[[R, str | None], Mapping[str, Any]],
-        timeout: float | Unset | None,
+        timeout: float | None,
         patience: float,
         unique_names: bool = False,
     ) -> None:
         self._session = session
-        self._tasks = tasks
+        self._waiter = waiter
         self._images = images
         self._journal = journal
         self._type = type
@@ -225,22 +223,13 @@ class TaskJob(Generic[R]):
 
     async def _end(self, request: R, record: Record) -> Task:
         """Await an item's task, and note how it ended."""
-        task_id = str(record.task_id)
-        try:
-            task = await self._tasks.wait(task_id, timeout=self._timeout)
-        except TaskFailedError as error:
-            failure = error
-        except NotFoundError:
-            failure = None
-        else:
-            return self._kept(task, record)
-        if failure is None or failure.task is None:
-            raise TaskExpiredError(f"task {task_id} was deleted before it was looked at: how it ended is unknown")
-        earlier = await self._earlier(failure, record, self._input_of(request, record.asked_name))
-        if earlier is not None:
-            return self._kept(earlier, record)
-        record.go_to(Step.FAILED)
-        raise failure_of(self._kept(failure.task, record))
+        task = await self._waiter.ended(str(record.task_id), self._timeout, kind=self._type)
+        if task.status == "failure":
+            task = await self._earlier(task, record, self._input_of(request, record.asked_name)) or task
+        if task.status == "failure":
+            record.go_to(Step.FAILED)
+            raise failure_of(self._kept(task, record))
+        return self._kept(task, record)
 
     def _kept(self, task: Task, record: Record) -> Task:
         """Note how a task ended, where anything is noted, and return it."""
@@ -248,15 +237,12 @@ class TaskJob(Generic[R]):
             results.keep_task(task, record)
         return results.shown(task)
 
-    async def _earlier(self, failure: TaskFailedError, record: Record, details: Mapping[str, Any]) -> Task | None:
+    async def _earlier(self, failed: Task, record: Record, details: Mapping[str, Any]) -> Task | None:
         """Return the task that has put there what a repeated export finds there, if it was made in this run."""
-        if not self._journal.is_kept or "already has an object" not in (failure.reason or ""):
+        if not self._journal.is_kept or "already has an object" not in (failed.message or ""):
             return None
-        while True:
-            found = await self._finder.find(lambda task: self._fits(task, record, details), looks=1)
-            if found is None:
-                return None
-            try:
-                return await self._tasks.wait(found.id, timeout=self._timeout)
-            except TaskFailedError:
-                continue
+        while found := await self._finder.find(lambda task: self._fits(task, record, details), looks=1):
+            task = await self._waiter.ended(found.id, self._timeout, kind=self._type)
+            if task.status != "failure":
+                return task
+        return None

@@ -89,7 +89,7 @@ class Run:
 
     Attributes:
         kind: `import`, `export`, `download` or `map`.
-        target: Where it runs: the service and the project, or for `map` the function.
+        target: Where it runs: the service and the project, and for `map` the function before them.
         started_at: When it began, by this machine's clock.
         service_time: When it began, by the service's clock, where that is told.
         version: The version of the journal's format.

@@ -204,7 +204,7 @@ class ImageCreation(ImageData):
             raise ValueError(f"{dialect.title} imports 'container/object.vhd', without {', '.join(foreign) or 'data'}")
         wanted = import_input(dialect, source, name=name, import_from_format=None, properties=None)
         task = await self._session.run(create_task(dialect, "import", wanted))
-        task = await self._waiter.task(task.id, limit)
+        task = await self._waiter.task(task.id, limit, kind="import")
         return await self._session.run(images.get(task.image_id))
 
     async def _has_method(self, method: str) -> None:

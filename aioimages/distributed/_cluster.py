@@ -225,10 +225,11 @@ class Cluster:
 
     def _crew(self, places: int | None = None) -> tuple[Crew, Bulk]:
         """Return workers who have so many orders at once, or as many as requests in flight; and what runs on them."""
-        crew = Crew(self._address, self._security, lambda workers: self._opening(workers, places))
-        session = _RemoteSession(crew, self._dialect, self._concurrency().most)
+        most = self._concurrency().most
+        crew = Crew(self._address, self._security, lambda workers: self._opening(workers, places), most=most)
+        session = _RemoteSession(crew, self._dialect, most)
         waiter = Waiter(session, self._options.get("poll") or PollPolicy())
-        return crew, Bulk(session, Tasks(session, waiter), _RemoteImages(session, waiter, crew))
+        return crew, Bulk(session, waiter, Tasks(session, waiter), _RemoteImages(session, waiter, crew))
 
     def _opening(self, workers: int, places: int | None) -> tuple[bytes, int]:
         """Return what each of so many workers opens its client with, and how many orders it has at once."""

@@ -1,6 +1,7 @@
 """The workers of a run: orders go out to whoever has a place free, and what comes of them comes back."""
 
 import asyncio
+import copy
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -55,6 +56,7 @@ class Crew:
         address: The scheduler's address.
         security: The certificates of the cluster, where it has TLS.
         opening: Returns, for a number of workers, what each opens its client with, and how many orders it has at once.
+        most: How many workers there may be.
     """
 
     def __init__(
@@ -62,10 +64,13 @@ class Crew:
         address: str,
         security: distributed.Security | None,
         opening: Callable[[int], tuple[bytes, int]],
+        *,
+        most: int,
     ) -> None:
         self._address = address
         self._security = security
         self._opening = opening
+        self._most = most
         self._orders: asyncio.PriorityQueue[tuple[Rank, int, _Order]] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
         self._name = f"aioimages-{token_hex(8)}"
@@ -95,7 +100,7 @@ class Crew:
         pickled = dumps(work)
         for _ in range(_TRIES if may_repeat else 1):
             if self._over is not None:
-                raise self._over
+                raise copy.copy(self._over)
             order = _Order(pickled, asyncio.get_running_loop().create_future())
             self._orders.put_nowait((rank, next(self._numbers), order))
             try:
@@ -148,7 +153,7 @@ class Crew:
 
     async def _first(self, dask: distributed.Client) -> dict[str, Line]:
         """Open the lines to the workers that the run begins with."""
-        addresses = list(await dask.nthreads())
+        addresses = list(await dask.nthreads())[: self._most]
         self._hello, self._places = self._opening(len(addresses))
         lines: dict[str, Line] = {}
 
@@ -164,21 +169,30 @@ class Crew:
     async def _line(self, dask: distributed.Client, address: str) -> Line:
         """Open a line to a worker, and a client at its other end."""
         line = Line(await connect(address, **dask.connection_args))
+        problem: str | None = f"it did not answer within {_PATIENCE_SECONDS:g} s"
         try:
-            await line.write({"op": self._name, "reply": False})
-            await line.write(self._hello)
-            version, problem = await line.read()
+            with anyio.move_on_after(_PATIENCE_SECONDS):
+                problem = await self._introduce(line)
         except BaseException:
             line.cut()
             raise
-        if problem is None and version == VERSION:
-            self._at_work.add(address)
-            self._requests[line] = 0
-            return line
-        line.cut()
+        if problem is not None:
+            line.cut()
+            raise ConfigurationError(f"the worker {address} cannot open a client: {problem}")
+        self._at_work.add(address)
+        self._requests[line] = 0
+        return line
+
+    async def _introduce(self, line: Line) -> str | None:
+        """Have a client opened at the other end of a line, and return what hindered that."""
+        await line.write({"op": self._name, "reply": False})
+        # The desk speaks first: where there is none, Dask would write what comes next into its log.
+        version = await line.read()
         if version != VERSION:
-            problem = f"it has aioimages {version}, and the submitter {VERSION}"
-        raise ConfigurationError(f"the worker {address} cannot open a client: {problem}")
+            return f"it has aioimages {version}, and the submitter {VERSION}"
+        await line.write(self._hello)
+        problem: str | None = await line.read()
+        return problem
 
     async def _replace(self, dask: distributed.Client, most: int, start: Callable[..., object]) -> None:
         """Take in workers that have come for those that are gone; end the run when there is none for a while."""
@@ -204,7 +218,7 @@ class Crew:
     def _end(self, problem: AioImagesError) -> None:
         self._over = problem
         while not self._orders.empty():
-            self._orders.get_nowait()[2].end(None, problem)
+            self._orders.get_nowait()[2].end(None, copy.copy(problem))
 
     async def _work_with(self, address: str, line: Line) -> None:
         """Hand out orders to a worker until it is gone."""

@@ -109,16 +109,17 @@ class Desk(WorkerPlugin):
 
 async def _serve(line: Line) -> None:
     # What opens the client is read here, not by Dask's dispatcher, which may write what it reads into a log.
+    await line.write(VERSION)
     try:
         credentials, options = loads(await line.read())
         client = Client(credentials, **options)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, the submitter is told
-        await line.write((VERSION, f"{type(error).__name__}: {error}"))
+        await line.write(f"{type(error).__name__}: {error}")
         return
     async with client:
-        await line.write((VERSION, None))
+        await line.write(None)
         async with task_group() as group:
             group.start_soon(line.keep_sending)
             while True:

@@ -33,9 +33,11 @@ def program(name: str, *arguments: object) -> str:
 def python(*arguments: object) -> str:
     """Run Python, and return what it prints."""
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=_LIMIT_SECONDS
-    ).stdout
+    # A file takes any length at once, which a pipe does not.
+    with tempfile.TemporaryFile("w+") as printed:
+        subprocess.run(command, check=True, stdout=printed, stdin=subprocess.DEVNULL, timeout=_LIMIT_SECONDS)
+        printed.seek(0)
+        return printed.read()
 
 
 def _digests(piece: bytes, count: int) -> dict[str, str]:

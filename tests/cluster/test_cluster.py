@@ -6,7 +6,6 @@ import math
 import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -18,6 +17,7 @@ from urllib.parse import quote
 
 import aiohttp
 import anyio
+import anyio.lowlevel
 import dask.config
 import pytest
 from clouds import QUICK, World
@@ -25,7 +25,6 @@ from disks import RAW_DISK, fixed_vhd
 from distributed import Client, LocalCluster, Scheduler, Worker
 
 from aioimages import (
-    ConcurrencyPolicy,
     ConfigurationError,
     ConnectError,
     Download,
@@ -38,7 +37,6 @@ from aioimages import (
     TaskFailedError,
 )
 from aioimages.distributed import Cluster
-from aioimages.distributed._cluster import _share
 
 pytestmark = [pytest.mark.anyio, pytest.mark.clouds("emulator"), pytest.mark.slow]
 
@@ -244,29 +242,38 @@ async def test_leaving_early(world: World, workers: LocalCluster) -> None:
     assert len(world.emulator.requests) == sent
 
 
-async def test_secrets(world: World, workers: LocalCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither credentials, tokens nor signed URLs are in logs, on the dashboard, or in the state of the cluster."""
-    signed = f"{world.import_source()}?signature=canary-in-the-url"
-    requests = [ImportRequest(signed, "signed"), *disks(world, 3)]
-    caplog.set_level(logging.DEBUG, logger="distributed")
+@asynccontextmanager
+async def talkative(workers: LocalCluster, folder: Path) -> AsyncIterator[Client]:
+    """Let workers write all that they can say into logs in a folder."""
 
     def verbose(dask_worker: Worker) -> None:
         logging.getLogger("distributed").setLevel(logging.DEBUG)
-        logging.getLogger("distributed").addHandler(logging.FileHandler(tmp_path / f"{dask_worker.id[-12:]}.log"))
+        logging.getLogger("distributed").addHandler(logging.FileHandler(folder / f"{dask_worker.id[-12:]}.log"))
 
     def quiet() -> None:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         logging.getLogger("distributed").handlers.pop().close()
 
-    async with Client(workers.scheduler_address, asynchronous=True, set_as_default=False) as dask_client:
-        await dask_client.run(verbose)
+    async with Client(workers.scheduler_address, asynchronous=True, set_as_default=False) as client:
+        await client.run(verbose)
+        try:
+            yield client
+        finally:
+            await client.run(quiet)
+
+
+async def test_secrets(world: World, workers: LocalCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither credentials, tokens nor signed URLs are in logs, on the dashboard, or in the state of the cluster."""
+    signed = f"{world.import_source()}?signature=canary-in-the-url"
+    requests = [ImportRequest(signed, "signed"), *disks(world, 3)]
+    caplog.set_level(logging.DEBUG, logger="distributed")
+    async with talkative(workers, tmp_path) as dask_client:
         shown = [repr(cluster_of(world, workers))]
         async with cluster_of(world, workers).import_images(requests) as outcomes:
             async for outcome in outcomes:
                 shown += [repr(outcome), repr(outcome.error)]
                 await dask_client.dump_cluster_state(str(tmp_path / "state"), format="yaml")
                 shown.append(await _dashboard(workers))
-        await dask_client.run(quiet)
         shown += map(repr, (await dask_client.get_scheduler_logs(), await dask_client.get_worker_logs()))
     logs = texts(tmp_path)
     assert any("aioimages-" in log for log in logs), "the logs say nothing at all"
@@ -323,6 +330,22 @@ async def test_a_worker_without_aioimages(world: World, workers: LocalCluster) -
         assert [outcome.ok async for outcome in outcomes] == [True]
 
 
+async def test_a_worker_without_a_desk(
+    world: World, workers: LocalCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A worker that does not know of the run never gets the credentials: Dask would write them into its log."""
+    monkeypatch.setattr("aioimages.distributed._crew._PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("aioimages.distributed._crew._open", lambda *_: anyio.lowlevel.checkpoint())
+    async with talkative(workers, tmp_path):
+        with pytest.raises((ConfigurationError, ConnectError)):
+            async with cluster_of(world, workers).import_images(disks(world, 1)) as outcomes:
+                (await anext(outcomes)).unwrap()
+    logs = "".join(texts(tmp_path))
+    assert "aioimages-" in logs
+    person = world.site.producer
+    assert [secret for secret in (person.password, person.api_key) if secret and secret in logs] == []
+
+
 async def test_no_cluster(world: World) -> None:
     """Where there is no scheduler, the error says where it was looked for."""
     credentials = world.credentials(world.site.producer)
@@ -369,23 +392,3 @@ async def test_what_cannot_be(world: World) -> None:
         cluster.download_images([DownloadRequest("id", "here.raw")])
     with pytest.raises(TypeError, match="ImportRequest"):
         cluster.import_images([DownloadRequest("id", tempfile.gettempdir())])  # type: ignore[list-item]
-
-
-@pytest.mark.parametrize(
-    ("whole", "workers", "share"),
-    [
-        (ConcurrencyPolicy(), 2, ConcurrencyPolicy(most=32)),
-        (ConcurrencyPolicy(most=8, least=4, rate=20), 4, ConcurrencyPolicy(most=2, least=2, rate=5)),
-        (ConcurrencyPolicy(most=2), 3, ConcurrencyPolicy(most=1)),
-    ],
-)
-def test_shares(whole: ConcurrencyPolicy, workers: int, share: ConcurrencyPolicy) -> None:
-    """Each worker gets an equal part of the requests in flight and a second, and one request at the least."""
-    assert _share(whole, workers) == share
-
-
-def test_missing_extra() -> None:
-    """Without Dask, the error names the extra."""
-    program = "import sys; sys.modules['distributed'] = None\nimport aioimages.distributed"
-    ran = subprocess.run([sys.executable, "-c", program], check=False, timeout=60, capture_output=True, text=True)
-    assert "ImportError: aioimages.distributed needs Dask: pip install 'aioimages[dask]'" in ran.stderr

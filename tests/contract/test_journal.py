@@ -259,7 +259,7 @@ async def test_tasks_of_others(world: World, path: Path) -> None:
     """A task that another program made of other things, or that was there before, is none of the run's."""
     requests = disks(world, 2)
     old = await world.importer.tasks.import_image(requests[0].import_from, name=requests[0].name)
-    world.emulator._world.regions["DFW"].tasks[old.id].created_at -= 60
+    world.emulator._world.regions["DFW"].tasks[old.id].created_at -= 120
     await world.importer.tasks.import_image(requests[0].import_from, name="another")
     world.emulator.faults.drop(method="POST", path="/tasks$", times=2)
     done, _ = await imported(world, requests, path)
@@ -284,7 +284,7 @@ async def test_exports(world: World, path: Path) -> None:
     assert tasks_made(world) == 2
 
     for task in world.emulator._world.regions["DFW"].tasks.values():
-        task.created_at -= 60
+        task.created_at -= 120
     async with bulk.export_images([request], journal=path.with_name("b.db"), lost_after=LOST_AFTER) as outcomes:
         assert "already has an object" in str((await anext(outcomes)).error)
     assert rows(path.with_name("b.db")) == ["failed"]
