@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 
+import aiohttp
 import anyio
 import pytest
 from clouds import World
+from journals import disks
 from watch import client_tasks
 
 from aioimages import Client, PollPolicy, RateLimitedError, RetryPolicy, ServerError, Task, TaskTimeoutError
@@ -276,3 +278,48 @@ async def test_images_without_a_common_look(world: World) -> None:
     waits = (world.producer.images.wait(image.id, status="queued", timeout=10) for image in images)
     await asyncio.gather(*waits)
     assert world.watch.to("/images") == []
+
+
+@emulator
+@of_a_second
+async def test_imports_through_an_outage(world: World) -> None:
+    """Imports outlast an outage that begins before the first look, also where they may take for ever."""
+    fault = world.emulator.faults.status(503, method="GET", path="/tasks", times=5)
+    client = patient(world, retry=RetryPolicy(attempts=1))
+    async with client.bulk.import_images(disks(world, 20)) as outcomes:
+        assert all([outcome.ok async for outcome in outcomes])
+    assert fault.hits == 5
+
+
+@emulator
+async def test_wait_between_common_looks(world: World) -> None:
+    """A wait that would be over before all are looked at again is looked at by itself."""
+    world.emulator.script_task(seconds=600, count=5)
+    endless = await begin(world, 5)
+    world.emulator.script_task(seconds=0.1)
+    (short,) = await begin(world, 1)
+    client = patient(world, poll=PollPolicy(first=0.3, floor=5.0, ceiling=5.0))
+    waiting = asyncio.create_task(client.tasks.wait_all(endless, timeout=None))
+    await asyncio.sleep(0.8)
+    assert (await client.tasks.wait(short, timeout=0.5)).status == "success"
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
+@emulator
+@of_a_second
+async def test_error_of_the_users_own(world: World) -> None:
+    """An error in what the user has hooked in ends the wait that it befalls, as it is, and no other."""
+    first, second = await begin(world, 2)
+    hooks = aiohttp.TraceConfig()
+
+    async def refuse(_: object, __: object, params: aiohttp.TraceRequestStartParams) -> None:
+        if first in str(params.url):
+            raise KeyError("the hook is broken")
+
+    hooks.on_request_start.append(refuse)
+    client = patient(world, trace_configs=[hooks])
+    broken, well = await client.tasks.wait_all([first, second], timeout=60)
+    assert isinstance(broken.error, KeyError)
+    assert well.ok
+    assert (await client.tasks.wait(second)).status == "success"

@@ -316,3 +316,36 @@ def test_what_is_no_policy(options: dict[str, object], kind: type[Exception]) ->
     """Bounds that cannot be are refused."""
     with pytest.raises(kind, match=r"most|least|rate"):
         ConcurrencyPolicy(**options)  # type: ignore[arg-type]
+
+
+async def _served(waits: list[tuple[str, Rank, str]]) -> list[str]:
+    """Return in which order those who wait for one place get it: who asks, with which rank, and which service."""
+    limiter = Limiter(ConcurrencyPolicy(most=1))
+    before = await _begun(limiter)
+    served: list[str] = []
+
+    async def ask(name: str, rank: Rank, service: str) -> None:
+        turn = limiter.turn(service)
+        await turn.begin(rank)
+        served.append(name)
+        turn.end()
+
+    asking = [asyncio.create_task(ask(*wait)) for wait in waits]
+    await asyncio.sleep(0)
+    before.end()
+    await asyncio.gather(*asking)
+    return served
+
+
+async def test_crowd_before_another_service() -> None:
+    """A crowd that waits for one service does not keep those waiting who go ahead of it, on whatever service."""
+    crowd = [("one of many", Rank.IN_TURN, "images")] * 40
+    assert (await _served([*crowd, ("urgent", Rank.AHEAD, "identity")]))[0] == "urgent"
+
+
+async def test_crowd_of_a_higher_rank() -> None:
+    """Whoever waits for longest has a turn now and then, however many there are who go ahead."""
+    crowd = [("look", Rank.SOON, "images")] * 40
+    served = await _served([("first", Rank.IN_TURN, "images"), *crowd, ("last", Rank.IN_TURN, "images")])
+    assert served.index("first") < 4
+    assert served[-1] == "last"
