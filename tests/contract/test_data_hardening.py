@@ -203,14 +203,16 @@ async def test_client_that_is_closed_under_a_stream(world: World, parts: int) ->
     """A stream ends with its client."""
     image = await world.make_image(data=DATA)
     client = quick(world)
+    has_begun = asyncio.Event()
 
     async def read() -> None:
         async with client.images.download(image.id, parts=parts) as stream:
             async for _ in stream:
-                await asyncio.sleep(0.001)
+                has_begun.set()
+                await asyncio.sleep(0.05)
 
     reading = asyncio.create_task(read())
-    await asyncio.sleep(0.02)
+    await has_begun.wait()
     await client.close()
     async with asyncio.timeout(10):
         with pytest.raises(ClientClosedError):
