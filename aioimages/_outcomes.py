@@ -128,6 +128,8 @@ class AsyncOutcomes(AsyncIterator[Outcome[K, V]], Generic[K, V]):
             return self._outcomes.receive_nowait()
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
+        except anyio.ClosedResourceError:
+            raise RuntimeError("outcomes are iterated over inside their block, which is over") from None
         except anyio.WouldBlock:
             return await anext(self._outcomes)
 

@@ -12,7 +12,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from aioimages._errors import AioImagesError
+from aioimages._errors import AioImagesError, StatusError, TransportTimeoutError
 from aioimages._exchange import is_passing
 from aioimages._experience import Experience
 from aioimages._groups import task_group
@@ -30,6 +30,9 @@ _LAST_LOOK_SECONDS: Final = 1.0
 _CROWD: Final = 40
 # Rounds are not closer than this part of the shortest delay.
 _REST: Final = 0.1
+# After so many common looks in a row have failed, or when one takes too long, each is looked at by itself for a while.
+_FAILURES: Final = 3
+_LONGEST_LOOK_SECONDS: Final = 30.0
 # What common looks do not show although it is there, they never will.
 _ABSENCES: Final = 2
 
@@ -117,7 +120,8 @@ class Watcher(Generic[T]):
         self._watches: set[Watch[T]] = set()
         self._experience: defaultdict[str | None, Experience] = defaultdict(lambda: Experience(policy))
         self._may_look_together = True
-        self._together_again_at = -math.inf
+        self._together_again_at = self._alone_until = -math.inf
+        self._failures = 0
         self._rounds: asyncio.Task[None] | None = None
         self._group: TaskGroup
         self._wake = asyncio.Event()
@@ -171,6 +175,12 @@ class Watcher(Generic[T]):
         try:
             async with task_group() as self._group:
                 await self._policy.rounds(self._sleep)(self._round)
+        except asyncio.CancelledError:
+            # Not by the last who waited, but by a program that cancels whatever there is.
+            if self._rounds is asyncio.current_task():
+                for watch in self._watches:
+                    watch.end.cancel()
+            raise
         except Exception as error:  # noqa: BLE001  # nobody awaits this task, and those who wait must know
             for watch in self._watches:
                 watch.fail(error)
@@ -187,20 +197,22 @@ class Watcher(Generic[T]):
         self._rests_until = now + self._policy.shortest * _REST
         idle = [watch for watch in self._watches if not watch.is_looked_at]
         crowd = [watch for watch in idle if watch.absences < _ABSENCES]
-        is_common = self._may_look_together and self._looks.cost(len(crowd)) < len(crowd)
+        keys = {watch.key for watch in crowd}
+        may_be_common = self._may_look_together and self._alone_until <= now
+        is_common = may_be_common and self._looks.cost(len(keys)) < len(keys)
         last = sum(watch.deadline <= now for watch in crowd)
         may_look = self._together_again_at <= now or self._looks.cost(last) < last
         if is_common and may_look and any(watch.due_at <= now for watch in crowd):
             is_common = await self._look_together(crowd)
             self._together_again_at = anyio.current_time() + self._policy.shortest
-        alone = [
-            watch
+        alone = {
+            watch.key
             for watch in idle
-            if watch.due_at <= now
-            and not (watch.is_looked_at or watch.end.done())
-            and (not is_common or watch.absences >= _ABSENCES or watch.deadline <= now)
-        ]
-        self._look_at_each(alone)
+            if watch.due_at <= now and (not is_common or watch.absences >= _ABSENCES or watch.deadline <= now)
+        }
+        self._look_at_each(
+            watch for watch in idle if watch.key in alone and not (watch.is_looked_at or watch.end.done())
+        )
         self._next_round_at = max(self._rests_until, self._due_next(is_common=is_common))
         return self._next_round_at - anyio.current_time()
 
@@ -249,15 +261,14 @@ class Watcher(Generic[T]):
         """Look at many, and say whether the service lets us."""
         kinds = {watch.kind for watch in watches}
         look = self._looks.together({watch.key for watch in watches}, kinds.pop() if len(kinds) == 1 else None)
-        sight = await self._seen(look, watches)
+        sight: Sight[T] | AioImagesError | None = TransportTimeoutError("a listing takes for ever")
+        with anyio.move_on_after(_LONGEST_LOOK_SECONDS):
+            sight = await self._seen(look, watches)
         if isinstance(sight, AioImagesError):
-            self._may_look_together = is_passing(sight)
-            if self._may_look_together:
-                for watch in watches:
-                    await self._tell(watch, sight, share=1.0)
-            return self._may_look_together
+            return self._go_on_without(sight, watches)
         if sight is None:
             return True
+        self._failures = 0
         share = min(1.0, _CROWD * self._looks.cost(len(watches)) / len(watches))
         missing = []
         for watch in watches:
@@ -270,6 +281,19 @@ class Watcher(Generic[T]):
             else:
                 missing.append(watch)
         self._look_at_each(missing, absences=1)
+        return True
+
+    def _go_on_without(self, error: AioImagesError, watches: Iterable[Watch[T]]) -> bool:
+        """Say after a common look has failed whether there will be another, or for a while each by itself."""
+        self._failures += 1
+        if isinstance(error, StatusError) and not is_passing(error):
+            self._may_look_together = False
+            return False
+        if not is_passing(error) or isinstance(error, TransportTimeoutError) or self._failures >= _FAILURES:
+            self._alone_until = anyio.current_time() + max(self._policy.ceiling, self._policy.shortest)
+            return False
+        for watch in watches:
+            self._look_again(watch, share=1.0)
         return True
 
     async def _tell_found(self, watch: Watch[T], found: T, share: float) -> None:

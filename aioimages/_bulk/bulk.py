@@ -78,6 +78,7 @@ class Bulk:
         if isinstance(keys, str) or not isinstance(keys, Iterable | AsyncIterable):
             raise TypeError(f"keys are several, not one {type(keys).__name__}")
         workers = self._session.concurrency if concurrency is None else count("concurrency", concurrency, least=1)
+        workers = min(workers, max(1, len(keys))) if isinstance(keys, Sized) else workers
         path = checked_path(journal)
         if path is not None and isinstance(keys, Collection):
             for key in keys:
@@ -88,7 +89,7 @@ class Bulk:
             async with aclosing(one_by_one(keys)) as taken:
                 async for key in taken:
                     text = _text(key) if notes.is_kept else ""
-                    yield key, notes.record(made.of(without_user(text)) if notes.is_kept else "", without_secrets(text))
+                    yield key, notes.record(made.of(text) if notes.is_kept else "", without_secrets(text))
 
         async def where() -> tuple[str, str | None]:
             target, service_time = await self._place()

@@ -142,6 +142,9 @@ class Journal:
                 await to_its_end(partial(self._store.save, records))
             except JournalError as error:
                 self._broken = error
+            except Exception as error:
+                self._broken = JournalError(f"the journal {self._path} cannot be written: {error!r}")
+                raise
         if self._broken is not None:
             raise RunEndedError(self._broken)
 

@@ -14,7 +14,9 @@ import attrs
 __all__ = ["FORMAT", "Keys", "Record", "Run", "Step", "now", "without_secrets", "without_user"]
 
 FORMAT: Final = 1
-_URL: Final = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_URL: Final = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_USER: Final = re.compile(r"//[^\s/@]*@")
+_QUERY: Final = re.compile(r"\?\S*=\S*")
 
 
 class Step(enum.StrEnum):
@@ -132,8 +134,8 @@ def without_user(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without what may be secret in its URLs: user and password, query and fragment."""
-    return _URL.sub(lambda found: _cut(found[0], keep_query=False), text)
+    """Return a text without what may be secret in its URLs, or parts of them: user and password, query and fragment."""
+    return _QUERY.sub("", _USER.sub("//", _URL.sub(lambda found: _cut(found[0], keep_query=False), text)))
 
 
 def _cut(url: str, *, keep_query: bool) -> str:

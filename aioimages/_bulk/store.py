@@ -176,6 +176,11 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
+def _storable(value: Any) -> Any:
+    """Return a value as SQLite takes it: a name that the file system gives, or a header, need not be UTF-8."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
 def _record(position: int, key: str, name: str, step: str, *facts: Any) -> Record:
     return Record(position, key, name, Step(step), *facts)
 
@@ -201,5 +206,5 @@ def _insert(file: sqlite3.Connection, table: str, columns: tuple[str, ...], fact
         row = f"({', '.join('?' * len(columns))})"
         file.execute(
             f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * len(some))}",  # noqa: S608
-            [getattr(fact, column) for fact in some for column in columns],
+            [_storable(getattr(fact, column)) for fact in some for column in columns],
         )

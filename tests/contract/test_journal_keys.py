@@ -162,3 +162,26 @@ async def test_report_of_waits(world: World) -> None:
         assert len([outcome async for outcome in found]) == 5
     assert found.report.failures == {"ConnectError": 4, "ServerError": 1}
     assert (found.report.total, found.report.open, found.report.requests) == (None, 0, 0)
+
+
+async def test_names_that_are_no_text(world: World, path: Path) -> None:
+    """Names as the file system gives them are kept, and so are keys that differ in a URL's user only."""
+    keys = ["good", "bad\udcff", "https://alice:a@host/x", "https://bob:b@host/x"]
+    worked: list[str] = []
+
+    async def work(key: str) -> None:
+        worked.append(key)
+
+    for run in (keys[:3], keys):
+        async with world.importer.bulk.map(work, run, journal=path) as outcomes:
+            assert [outcome.ok async for outcome in outcomes] == [True] * len(run)
+    assert sorted(worked) == sorted(keys)
+    assert "bob:b" not in "".join(rows(path, "name"))
+
+
+async def test_outcomes_after_their_block(world: World) -> None:
+    """Whoever asks for outcomes too late is told so; no more workers are begun than there are items."""
+    async with world.importer.bulk.map(anyio.sleep, [0.0], concurrency=10**6) as outcomes:
+        pass
+    with pytest.raises(RuntimeError, match="inside their block, which is over"):
+        await anext(outcomes)

@@ -95,11 +95,12 @@ async def test_refused_listing(world: World, status: int) -> None:
 async def test_listing_that_fails_for_a_while(world: World) -> None:
     """Trouble with the listing that may pass is looked through."""
     task_ids = await begin(world, 20)
-    fault = world.emulator.faults.status(503, method="GET", path="/tasks$", times=4)
+    fault = world.emulator.faults.status(503, method="GET", path="/tasks$", times=2)
     client = patient(world, retry=RetryPolicy(attempts=1))
     outcomes = await client.tasks.wait_all(task_ids, timeout=60)
     assert all(outcome.ok for outcome in outcomes)
-    assert fault.hits == 4
+    assert fault.hits == 2
+    assert looks(world, task_ids)[1] == 20
 
 
 @emulator
@@ -323,3 +324,49 @@ async def test_error_of_the_users_own(world: World) -> None:
     assert isinstance(broken.error, KeyError)
     assert well.ok
     assert (await client.tasks.wait(second)).status == "success"
+
+
+@emulator
+@of_a_second
+async def test_listing_that_is_broken_for_good(world: World) -> None:
+    """Where the listing fails again and again, each is looked at by itself, also by those who wait for ever."""
+    task_ids = await begin(world, 20)
+    world.emulator.faults.status(503, method="GET", path="/tasks$", times=None)
+    outcomes = await patient(world, retry=RetryPolicy(attempts=1)).tasks.wait_all(task_ids, timeout=None)
+    assert all(outcome.ok for outcome in outcomes)
+
+
+@emulator
+@of_a_second
+async def test_listing_that_takes_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing that does not come to its end holds up nobody for ever."""
+    monkeypatch.setattr("aioimages._watching._LONGEST_LOOK_SECONDS", 0.5)
+    task_ids = await begin(world, 20)
+    world.emulator.faults.hang(method="GET", path="/tasks$", times=None)
+    outcomes = await patient(world).tasks.wait_all(task_ids, timeout=None)
+    assert all(outcome.ok for outcome in outcomes)
+
+
+@emulator
+@of_a_second
+async def test_one_listing_that_makes_no_sense(world: World) -> None:
+    """A listing that cannot be read once is asked for again after a while."""
+    task_ids = await begin(world, 20)
+    world.emulator.faults.body(b"<html>", method="GET", path="/tasks$")
+    client = patient(world, poll=PollPolicy(first=0.1, ceiling=0.2))
+    assert all(outcome.ok for outcome in await client.tasks.wait_all(task_ids, timeout=60))
+    assert looks(world, task_ids)[0] > 2
+
+
+@emulator
+@never_done
+async def test_watcher_that_is_cancelled(world: World) -> None:
+    """A program that cancels all tasks that there are leaves nobody waiting."""
+    (task_id,) = await begin(world, 1)
+    waiting = asyncio.create_task(patient(world).tasks.wait(task_id))
+    await asyncio.sleep(0.3)
+    (watcher,) = [task for task in asyncio.all_tasks() if task.get_name() == "aioimages watcher"]
+    watcher.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
