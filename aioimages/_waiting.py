@@ -192,10 +192,14 @@ class _ImageWatch(Watch[Image]):
         if is_back or is_there_yet_locked or self._tells_progress:
             newest = await self.newest_import()
             self.meter.reach(_copied_bytes(newest))
-            if is_back or (newest and newest.is_final and newest.id == found.os_glance_import_task):
+            is_over = newest is not None and newest.is_final and newest.id == found.os_glance_import_task
+            if is_back or is_over:
                 _raise_failed(newest, found)
-                # A task that is over may leave its lock on the image, for a moment or for ever.
-                self.image = attrs.evolve(found, os_glance_import_task=None)
+            if newest and is_over:
+                # It may have ended since, and may leave its lock on the image, for a moment or for ever.
+                image = await self._session.run(images.get(self.key))
+                is_left = newest.id == image.os_glance_import_task
+                self.image = attrs.evolve(image, os_glance_import_task=None) if is_left else image
         return self.is_settled(self.image)
 
     def is_settled(self, image: Image) -> bool:
