@@ -82,7 +82,7 @@ def types(session: nox.Session) -> None:
 def live(session: nox.Session) -> None:
     """Run the contract suite against a real Keystone, Glance and Swift, which it installs beside the project."""
     session.install(".[demo]", *group("tests"))
-    session.run("pytest", "tests/contract", "tests/live", "--cloud", "live", *session.posargs)
+    session.run("pytest", "tests/contract", "tests/faults", "tests/live", "--cloud", "live", *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Protocol, Self
 
@@ -153,6 +153,7 @@ class World:
     Attributes:
         site: The cloud.
         watch: What the clients have sent.
+        clients: All clients that were made.
         producer: The client of somebody with images.
         consumer: The client of somebody to share them with.
         admin: The client of an administrator.
@@ -162,7 +163,7 @@ class World:
         self.site = site
         self.dialect = site.dialect
         self.watch = Watch()
-        self._stack = AsyncExitStack()
+        self.clients: list[Client] = []
         self.producer, self.consumer, self.admin = (
             self.client(self.credentials(person)) for person in (site.producer, site.consumer, site.admin)
         )
@@ -171,7 +172,7 @@ class World:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        await self.close_clients()
 
     @property
     def emulator(self) -> Emulator:
@@ -194,8 +195,13 @@ class World:
         """Make a client that is closed at the end, and whose requests are watched."""
         settings = {"region": self.site.region, "poll": QUICK, "trace_configs": [self.watch.trace], **options}
         client = Client(credentials, **settings)
-        self._stack.push_async_callback(client.close)
+        self.clients.append(client)
         return client
+
+    async def close_clients(self) -> None:
+        """Close all clients."""
+        for client in self.clients:
+            await client.close()
 
     async def make_image(
         self,

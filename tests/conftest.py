@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "dialects(*names): the dialects of the API that the test holds for")
     config.addinivalue_line("markers", "clouds(*names): the clouds that the test holds for")
     config.addinivalue_line("markers", "emulator(**options): how the embedded cloud of the test is set up")
+    config.addinivalue_line("markers", "fault(*numbers, within=20): the faults of the matrix that the test puts in")
     config.addinivalue_line("markers", "last: runs when all others have run")
     config.addinivalue_line("markers", "slow: takes seconds")
     unknown = set(_chosen(config)) - CLOUDS.keys()

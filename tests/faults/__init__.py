@@ -1,0 +1,1 @@
+"""Every fault of the matrix, put in over a real socket."""
