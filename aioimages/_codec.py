@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import attrs
 import orjson
-from cattrs import BaseValidationError, Converter, transform_error
+from cattrs import AttributeValidationNote, BaseValidationError, Converter, transform_error
 from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, override
 
@@ -162,6 +162,17 @@ _PART: Final = 50
 _MISFIT: Final = (ValueError, TypeError, AttributeError, BaseValidationError)
 
 
+def _name_as_on_the_wire(error: BaseValidationError, wires: Mapping[str, str]) -> None:
+    """Let an error say what the service calls a field, rather than what we do."""
+    for problem in error.exceptions:
+        problem.__notes__ = [
+            AttributeValidationNote(note, wires[note.name], note.type)
+            if isinstance(note, AttributeValidationNote)
+            else note
+            for note in getattr(problem, "__notes__", ())
+        ]
+
+
 class _Structure(Generic[T]):
     """The structure hook of a model, made from its fields.
 
@@ -205,7 +216,11 @@ class _Structure(Generic[T]):
             for key, value in raw.items()
             if key in fields and (value is not None or fields[key].default is attrs.NOTHING)
         }
-        return self._generated(needed, self._cls)
+        try:
+            return self._generated(needed, self._cls)
+        except BaseValidationError as error:
+            _name_as_on_the_wire(error, {field.name: wire for wire, field in fields.items()})
+            raise
 
     @cached_property
     def _generated(self) -> Callable[[Mapping[str, Any], Any], T]:

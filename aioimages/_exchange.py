@@ -17,6 +17,7 @@ from aioimages._errors import (
     AioImagesError,
     AmbiguousOutcomeError,
     ConnectError,
+    DecodeError,
     PoolTimeoutError,
     ProxyError,
     RateLimitedError,
@@ -41,6 +42,15 @@ _NEVER_SENT: Final = (ConnectError, PoolTimeoutError, ProxyError, TlsError)
 _SHORTEST_SECRET: Final = 6
 _SERVED_SECONDS: Final = 10.0
 _PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
+
+
+@attrs.define
+class Trail:
+    """What the tries of one call have come to so far."""
+
+    tries: int = 0
+    garbled: int = 0
+    may_have_landed: bool = False
 
 
 # Errors after which a call has had no effect, or may have it twice.
@@ -69,8 +79,11 @@ def pause_after(error: BaseException) -> float | None:
     return (error.retry_after or 0.0) if isinstance(error, StatusError) else 0.0
 
 
-def _retry_after(call: Call[Any], error: BaseException) -> float | None:
+def _retry_after(call: Call[Any], trail: Trail, error: BaseException) -> float | None:
     """Judge whether a call may be repeated: `None` for no, otherwise the seconds that the server asked for."""
+    if isinstance(error, DecodeError):
+        # Somebody's page on the way is gone the next time; what the service garbles by itself, it garbles again.
+        return 0.0 if call.method == "GET" and trail.garbled == 1 else None
     return pause_after(error) if isinstance(error, _UNDONE[call.replay]) else None
 
 
@@ -82,14 +95,6 @@ def _may_have_landed(error: AioImagesError) -> bool:
     if isinstance(error, ServerError):
         return error.status != HTTPStatus.NOT_IMPLEMENTED
     return isinstance(error, TransportError) and not isinstance(error, _NEVER_SENT)
-
-
-@attrs.define
-class Trail:
-    """What the tries of one call have come to so far."""
-
-    tries: int = 0
-    may_have_landed: bool = False
 
 
 def _never() -> float:
@@ -202,7 +207,7 @@ class Exchange:
         else:
             self._budget.succeeded(was_repeated=trail.tries > 1)
             return result
-        retrier = self.retrying(partial(_retry_after, call), deadline=lambda: limit.ends_at, failed=first)
+        retrier = self.retrying(partial(_retry_after, call, trail), deadline=lambda: limit.ends_at, failed=first)
         try:
             result = await retrier(attempt)
         except AioImagesError as error:
@@ -279,6 +284,7 @@ class Exchange:
         self._note(turn, kind, error)
         turn.end()
         trail.may_have_landed |= _may_have_landed(error)
+        trail.garbled += isinstance(error, DecodeError)
         raise error
 
     async def _landed(self, told_by: "Call[T] | T", base: str, token: Token | None) -> T:

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
 from aioimages._call import Call
-from aioimages._errors import PaginationLoopError
+from aioimages._errors import BadRequestError, PaginationLoopError
 from aioimages._models import Page
 from aioimages._policy import count
 
@@ -19,6 +20,10 @@ T = TypeVar("T")
 
 # Others are not kept waiting for longer.
 _LONG_SECONDS: Final = 0.002
+# A service that filters what it has paged may give some.
+_MOST_EMPTY_PAGES: Final = 1000
+# How many of the last items may be gone before the next page cannot be found.
+_MARKERS: Final = 100
 
 Run = Callable[[Call[Page[T]]], Awaitable[Page[T]]]
 
@@ -27,7 +32,8 @@ class Listing(Generic[T]):
     """Items that the service lists, fetched as they are asked for.
 
     Iterate over it with `async for`, as often as you like: each time asks anew. It ends when the service says so, never
-    by a short page, and gives each item once, also where images are added or deleted meanwhile.
+    by a short page, and gives each item once, also where images are added or deleted meanwhile: should the one that
+    marks where a page begins be gone, the page begins at the one before it.
     """
 
     def __init__(
@@ -79,16 +85,20 @@ class Listing(Generic[T]):
         seen: set[str] = set()
         markers: set[str] = set()
         upcoming: asyncio.Future[Page[T]] | None = None
+        keys: deque[str] = deque(maxlen=_MARKERS)
+        empty = 0
         if not left:
             return
         try:
             page = await self._run(self._page_call(None))
             while True:
+                empty = 0 if page.count else empty + 1
+                self._check_progress(empty)
                 # What is needed for sure is asked for before this page is read.
                 upcoming = self._next(page, markers) if left > page.count else None
                 if upcoming is not None:
                     await asyncio.sleep(0)
-                items = (await self._new_items(page, seen))[: int(min(left, page.count))]
+                items = (await self._new_items(page, seen, keys))[: int(min(left, page.count))]
                 left -= len(items)
                 if left and upcoming is None:
                     upcoming = self._next(page, markers)
@@ -96,17 +106,34 @@ class Listing(Generic[T]):
                     yield items
                 if upcoming is None:
                     return
-                page = await upcoming
+                page = await self._following(upcoming, keys)
         finally:
             if upcoming is not None:
                 await _drop(upcoming)
 
-    async def _new_items(self, page: Page[T], seen: set[str]) -> list[T]:
+    async def _following(self, upcoming: "asyncio.Future[Page[T]]", keys: deque[str]) -> Page[T]:
+        """Return the next page, or where its marker was deleted meanwhile, what follows the last item that was not."""
+        try:
+            return await upcoming
+        except BadRequestError:
+            for key in [*reversed(keys)][1:]:
+                with suppress(BadRequestError):
+                    return await self._run(self._page_call(key))
+            raise
+
+    def _check_progress(self, empty: int) -> None:
+        if empty > _MOST_EMPTY_PAGES:
+            raise PaginationLoopError(
+                f"the listing of {self._call.path} has given {_MOST_EMPTY_PAGES} empty pages on end"
+            )
+
+    async def _new_items(self, page: Page[T], seen: set[str], keys: deque[str]) -> list[T]:
         items = []
         begun = time.monotonic()
         for part in page.parts:
             for item in part:
                 key = self._key(item)
+                keys.append(key)
                 if key not in seen:
                     seen.add(key)
                     items.append(item)

@@ -18,7 +18,7 @@ def client_tasks() -> set[asyncio.Task[object]]:
 def _serves(task: asyncio.Task[object]) -> bool:
     code = getattr(task.get_coro(), "cr_code", None)
     return code is not None and (
-        "aioimages/emulator/" in code.co_filename or code.co_qualname == "RequestHandler.start"
+        "aioimages/emulator/" in code.co_filename or code.co_qualname.startswith("RequestHandler.")
     )
 
 

@@ -259,6 +259,8 @@ def _check_name(dialect: Dialect, name: str) -> None:
         raise ValueError(f"the name of a property cannot be empty, nor begin or end with a blank: {name!r}")
     if len(name) > 255:  # noqa: PLR2004  # the service's limit
         raise ValueError(f"the name of a property has at most 255 characters, not {len(name)}")
+    if not is_unicode(name):
+        raise ValueError(f"the name of a property is not valid Unicode: {name!r}")
     reserved = next((prefix for prefix in dialect.reserved_prefixes if name.startswith(prefix)), None)
     if reserved:
         raise ValueError(f"{dialect.title} keeps properties that begin with {reserved!r} to itself: {name}")
