@@ -1,7 +1,6 @@
 """What holds in every fault: nothing secret is shown, nothing stays open, and it ends in time."""
 
 import asyncio
-import gc
 import logging
 import pickle
 import time
@@ -142,7 +141,6 @@ async def _check_nothing_is_left(world: World, tasks: set[asyncio.Task[object]],
     connectors = [session.connector for session in sessions if session is not None]
     assert not any(connector is not None and connector._acquired for connector in connectors), "connections are held"
     await world.close_clients()
-    gc.collect()
     until = time.monotonic() + _SETTLING_SECONDS
     while time.monotonic() < until:
         left_tasks = {task for task in _running() - tasks if not task.done()}

@@ -12,7 +12,7 @@ import pytest
 from aioimages import DecodeError, Image, ProtocolError, RetryPolicy, Task, TransportError
 from faults.conftest import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.clouds("emulator-openstack")]
 
 IMAGE = {"id": "image-1", "name": "web", "status": "active", "size": 5, "tags": ["a"]}
 ONCE = RetryPolicy(attempts=1)
@@ -50,6 +50,7 @@ async def test_no_answer_at_all(stage: Stage, answer: bytes, content_type: str) 
 
 
 @pytest.mark.fault(64)
+@pytest.mark.clouds("emulator", "live")
 async def test_answer_that_is_well_the_second_time(stage: Stage) -> None:
     """A call that meets the page of a proxy in between succeeds when the service answers again."""
     image = await stage.world.make_image()
@@ -58,6 +59,7 @@ async def test_answer_that_is_well_the_second_time(stage: Stage) -> None:
 
 
 @pytest.mark.fault(64)
+@pytest.mark.clouds("emulator", "live")
 async def test_answer_to_a_change_that_is_garbled(stage: Stage) -> None:
     """A change whose answer is garbled is not sent again: it is a `DecodeError`, and the change is there."""
     image = await stage.world.make_image()
@@ -130,7 +132,6 @@ async def _one(stage: Stage, kind: type, document: dict[str, object]) -> Any:
 
 
 @pytest.mark.fault(66)
-@pytest.mark.clouds("emulator")
 @pytest.mark.parametrize(("kind", "name"), FIELDS, ids=lambda value: getattr(value, "__name__", value))
 async def test_fields(stage: Stage, kind: type, name: str) -> None:
     """An odd value is understood or a `DecodeError` that names the field, a null is `None` or a default."""
@@ -239,6 +240,7 @@ BODY = json.dumps(IMAGE).encode()
 
 
 @pytest.mark.fault(69)
+@pytest.mark.clouds("emulator", "live")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -269,6 +271,7 @@ async def test_no_http(stage: Stage, answer: bytes) -> None:
 
 
 @pytest.mark.fault(69)
+@pytest.mark.clouds("emulator", "live")
 @pytest.mark.parametrize(
     "answer",
     [

@@ -29,7 +29,7 @@ from aioimages import (
 )
 from faults.conftest import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.clouds("emulator-openstack")]
 
 QUICK = RetryPolicy(attempts=3, base=0.01, ceiling=0.02)
 IMPATIENT = TimeoutPolicy(connect=0.3, read=1.0, call=3.0)
@@ -272,6 +272,7 @@ async def test_proxy_that_hangs_up(stage: Stage) -> None:
 
 
 @pytest.mark.fault(78)
+@pytest.mark.clouds("emulator", "live")
 async def test_closing_during_a_hundred_calls(stage: Stage) -> None:
     """They all end with `ClientClosedError` within a second, and closing again does no harm."""
     client = stage.client()

@@ -10,7 +10,7 @@ import pytest
 from aioimages import AioImagesError, Client, StaticToken
 from faults.conftest import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.clouds("emulator")]
 
 openstack = pytest.mark.dialects("openstack")
 
@@ -121,6 +121,7 @@ NAMES = ["a/b", "a~b", "~1", "~0", "a~1b/c~0", "größe", "☃", "a b", "a.b", "
 
 @openstack
 @pytest.mark.fault(71)
+@pytest.mark.clouds("emulator", "live")
 async def test_names_of_properties(stage: Stage) -> None:
     """Any name makes the round trip: set, read, changed and removed, it is the same property."""
     image = await stage.world.make_image()
