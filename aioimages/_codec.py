@@ -18,6 +18,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from aioimages._call import Reply
 from aioimages._errors import DecodeError, ProtocolError, UnsafeLinkError
 from aioimages._models import WIRE, Page, Store, Task
+from aioimages._text import one_line
 from aioimages._times import moment
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "dump",
     "facts",
     "items",
+    "marker",
     "nothing",
     "one",
     "origin",
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_LONGEST_PROBLEM: Final = 100
 
 
 class _UnexpectedTypeError(ValueError):
@@ -259,11 +263,12 @@ _converter.register_structure_hook(Task, _task_hook)
 def _explain(error: BaseException, _: type | None) -> str:
     if isinstance(error, KeyError):
         return f"required key {error.args[0]!r} is missing"
-    return str(error) or type(error).__name__
+    return one_line(str(error), _LONGEST_PROBLEM) or type(error).__name__
 
 
 def undecodable(reply: Reply, what: str) -> DecodeError:
     """Return the error for an answer that was not understood."""
+    what = one_line(what, 2 * _LONGEST_PROBLEM)
     return DecodeError(f"{what} (answer of {reply.status} from {urlsplit(reply.url).path})")
 
 
@@ -380,15 +385,23 @@ def _next_marker(reply: Reply, link: Any) -> str | None:
     if not isinstance(link, str):
         raise undecodable(reply, f"{_UnexpectedTypeError('str', link)} at $.next")
     try:
-        target = urlsplit(urljoin(reply.url, link))
-        leaves = "\\" in link or "@" in target.netloc or origin(target.geturl()) != origin(reply.url)
+        target = urljoin(reply.url, link)
+        leaves = "\\" in link or "@" in urlsplit(target).netloc or origin(target) != origin(reply.url)
     except ValueError:
-        target, leaves = urlsplit(""), True
+        leaves = True
     if leaves:
         raise UnsafeLinkError(
             f"the listing's next page is on another origin than {'//'.join(map(str, origin(reply.url)[:2]))}"
         )
-    markers = parse_qs(target.query).get("marker")
+    return marker(reply, link)
+
+
+def marker(reply: Reply, link: str) -> str:
+    """Read the marker out of a link to the next page."""
+    try:
+        markers = parse_qs(urlsplit(link).query).get("marker")
+    except ValueError:
+        markers = None
     if not markers:
         raise ProtocolError(f"the link to the next page has no marker (answer from {urlsplit(reply.url).path})")
     return markers[-1]

@@ -32,10 +32,11 @@ AioImagesError
 Mistakes of the program (an empty id, an unknown filter) are `ValueError` and `TypeError`, raised before any request.
 """
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aioimages._models import Task, TaskFailureCode
+from aioimages._text import one_line
 
 __all__ = [
     "AioImagesError",
@@ -83,6 +84,10 @@ __all__ = [
 
 E = TypeVar("E", bound="AioImagesError")
 
+# Servers have a say in most messages, and none of them may fill the log.
+_LONGEST_MESSAGE: Final = 1000
+_LONGEST_REQUEST_ID: Final = 64
+
 
 def _revive(cls: type[E], args: tuple[Any, ...], state: dict[str, Any]) -> E:
     error = cls.__new__(cls, *args)
@@ -92,7 +97,10 @@ def _revive(cls: type[E], args: tuple[Any, ...], state: dict[str, Any]) -> E:
 
 
 class AioImagesError(Exception):
-    """The root of everything that this library raises by itself."""
+    """The root of everything that this library raises by itself. Its message is one printable line."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message, _LONGEST_MESSAGE))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive `pickle` whatever the arguments of the constructor are."""
@@ -187,6 +195,7 @@ class StatusError(AioImagesError):
         retry_after: float | None = None,
         challenge: str | None = None,
     ) -> None:
+        request_id = request_id and one_line(request_id, _LONGEST_REQUEST_ID)
         where = ", ".join(filter(None, (f"{method} {urlsplit(url).path}", request_id)))
         super().__init__(f"{status} {detail} ({where})")
         self.status = status

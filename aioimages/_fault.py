@@ -26,11 +26,15 @@ from aioimages._errors import (
     UnsafeLinkError,
     UnsupportedMediaTypeError,
 )
+from aioimages._text import one_line
 from aioimages._times import http_date, moment
 
 __all__ = ["error_from"]
 
 LONGEST_DETAIL: Final = 200
+LONGEST_PLACE: Final = 100
+# What is looked at of what a server says: its sentence comes soon, or never.
+_LOOKED_AT: Final = 16 * LONGEST_DETAIL
 _REQUEST_ID_HEADERS: Final = ("x-openstack-request-id", "x-trans-id", "x-compute-request-id")
 _CLASSES: Final = {
     400: BadRequestError,
@@ -78,13 +82,13 @@ def _redirect_error(reply: Reply) -> ProtocolError:
     except ValueError:
         return UnsafeLinkError(f"{reply.status} redirects from {urlsplit(reply.url).path} to no valid URL")
     if away:
+        there = one_line(f"{scheme}://{host}:{port}", LONGEST_PLACE)
         return UnsafeLinkError(
-            f"{reply.status} redirects from {urlsplit(reply.url).path} to another origin, {scheme}://{host}:{port}; "
+            f"{reply.status} redirects from {urlsplit(reply.url).path} to another origin, {there}; "
             "it is not followed, because the token stays with the service that issued it",
         )
-    return ProtocolError(
-        f"{reply.status} redirects from {urlsplit(reply.url).path} to {urlsplit(target).path}; it is not followed"
-    )
+    there = one_line(urlsplit(target).path, LONGEST_PLACE)
+    return ProtocolError(f"{reply.status} redirects from {urlsplit(reply.url).path} to {there}; it is not followed")
 
 
 def _kind(reply: Reply, fault_name: str, detail: str) -> type[StatusError]:
@@ -121,23 +125,24 @@ def _fault_in(reply: Reply) -> tuple[str, dict[str, Any]]:
 
 def _detail(fault: dict[str, Any], reply: Reply) -> str:
     said = fault.get("message") or fault.get("details") or fault.get("title")
-    text = said if isinstance(said, str) else ""
+    text = said[:_LOOKED_AT] if isinstance(said, str) else ""
     if not fault:
-        text = reply.body[: 16 * LONGEST_DETAIL].decode(errors="replace")
+        text = reply.body[:_LOOKED_AT].decode(errors="replace")
     sentence = _sentence(text)
     if not sentence:
         try:
             sentence = HTTPStatus(reply.status).phrase
         except ValueError:
             sentence = "without a word"
-    return sentence if len(sentence) <= LONGEST_DETAIL else f"{sentence[: LONGEST_DETAIL - 1]}…"
+    return one_line(sentence, LONGEST_DETAIL)
 
 
 def _sentence(text: str) -> str:
     """Boil HTML or text down to the one line that a person needs. In an error page it follows the heading."""
     if not re.search(r"<\s*(?:html|body|head|h1|!doctype)", text, re.IGNORECASE):
         return _plain(text)
-    page = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>", " ", text)
+    # What was cut off may have been in the middle of a tag.
+    page = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<[^<>]*$", " ", text)
     below = re.search(r"(?is)</h1\s*>(.*)", page)
     title = re.search(r"(?is)<(?:title|h1)[^>]*>(.*?)</", page)
     return (below and _plain(below[1])) or _plain(title[1] if title else page)
@@ -147,15 +152,14 @@ def _plain(text: str) -> str:
     import html  # noqa: PLC0415  # its table is long, and few answers are refusals
 
     unmarked = html.unescape(re.sub(r"<[^<>]*>", " ", text))
-    printable = "".join(character if character.isprintable() else " " for character in unmarked)
-    return " ".join(printable.split())
+    return " ".join(one_line(unmarked, len(unmarked)).split())
 
 
 def _retry_after(reply: Reply, fault: dict[str, Any]) -> float | None:
     """Read how many seconds to wait from the header, or from the fault, where either says so: a number, or a moment."""
     now = _moment_of(reply.headers.get("date", "")) or datetime.now(UTC)
     for said in (reply.headers.get("retry-after"), fault.get("retryAfter"), fault.get("retryAt")):
-        text = str(said).strip() if said is not None else ""
+        text = str(said).strip() if isinstance(said, str | int | float) else ""
         if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
             return float(text)
         until = _moment_of(text)

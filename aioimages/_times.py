@@ -39,7 +39,7 @@ def http_date(text: str) -> datetime | None:
     """Read the value of a `Date` header, or one like it; `None` where it is none."""
     try:
         read = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 

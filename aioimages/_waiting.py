@@ -26,14 +26,16 @@ from aioimages._outcomes import AsyncOutcomes, Tally, fan_out
 from aioimages._policy import UNSET, PollPolicy, Unset, seconds
 from aioimages._progress import Meter, Progress
 from aioimages._session import Session
+from aioimages._text import one_line
 from aioimages._watching import Looks, Sight, Watch, Watcher
 
 __all__ = ["Waiter", "failure_of"]
 
 _CODE: Final = re.compile(r"^\s*(\d{3})\b|error code:?\s*'?(\d{3})\b", re.IGNORECASE)
 _CODES: Final = {str(code.value): code for code in TaskFailureCode}
-_COPIED: Final = re.compile(r"Copied (\d+) MiB")
+_COPIED: Final = re.compile(r"Copied (\d{1,18}) MiB")
 # Servers make less of it where they must.
+_LONGEST_REASON: Final = 200
 _PAGE_SIZE: Final = 1000
 _IDS_IN_A_QUERY: Final = 100
 _UNFINISHED: Final = ("pending", "processing")
@@ -57,7 +59,8 @@ def failure_of(task: Task, image: str = "") -> TaskFailedError:
     """Return the error that a failed task stands for, with what is to be said of its image."""
     found = _CODE.search(task.message or "")
     code = _CODES.get(found[1] or found[2]) if found else None
-    reasons = [f"{code.value}: {code.explanation}" if code else None, task.message]
+    said = task.message and one_line(task.message, _LONGEST_REASON)
+    reasons = [f"{code.value}: {code.explanation}" if code else None, said]
     reason = "; ".join(filter(None, reasons)) or "the service does not say why"
     return TaskFailedError(
         f"task {task.id} ({task.type}) failed{image}: {reason}", task=task, code=code, reason=task.message

@@ -21,6 +21,7 @@ import attrs
 from aioimages._errors import VhdError
 from aioimages._formats import disk_format_of
 from aioimages._models import TaskFailureCode
+from aioimages._text import one_line
 
 __all__ = ["DEFAULT_LIMIT_BYTES", "FIRST_BYTES", "LAST_BYTES", "DiskType", "Vhd", "check", "parse", "read"]
 
@@ -32,6 +33,7 @@ _FOOTER_CHECKSUM_AT: Final = 64
 _HEADER: Final = struct.Struct(">8sQQIIII16sII512s")
 _HEADER_CHECKSUM_AT: Final = 36
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LONGEST_NAME: Final = 100
 
 FIRST_BYTES: Final = _FOOTER_BYTES + _HEADER_BYTES
 """How much of a disk's beginning `parse` wants: the copy of the footer, and the header of a dynamic disk."""
@@ -208,7 +210,8 @@ def check(vhd: Vhd, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
 def _objections(vhd: Vhd, limit_bytes: int) -> Iterator[tuple[TaskFailureCode, str]]:
     """Yield everything that is wrong with a disk, in the service's order: its code, and what was found."""
     if vhd.disk_type == DiskType.DIFFERENCING:
-        parent = f"it is {vhd.parent_name!r}" if vhd.parent_name else "the disk is a differencing one"
+        name = one_line(repr(vhd.parent_name), _LONGEST_NAME)
+        parent = f"it is {name}" if vhd.parent_name else "the disk is a differencing one"
         yield TaskFailureCode.HAS_PARENT, f"{parent}; merge the two"
     elif vhd.disk_type not in _DISK_TYPES:
         yield TaskFailureCode.UNSUPPORTED_DISK_TYPE, f"its type is {int(vhd.disk_type)}, fixed is 2 and dynamic 3"

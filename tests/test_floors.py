@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "aioimages"
 # From the ground up. Modules of one package share its floor.
 FLOORS = [
-    {"_models", "_progress", "_formats", "_times", "_version"},
+    {"_models", "_progress", "_formats", "_text", "_times", "_version"},
     {"_errors"},
     {"_dialect", "_policy", "_call", "_tls", "progress", "vhd"},
     {"_codec", "_experience"},

@@ -5,6 +5,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from aioimages._auth.credentials import service_url
 from aioimages._errors import ConfigurationError, EndpointNotFoundError
 from aioimages._models import CatalogEndpoint, Token
 
@@ -40,7 +41,12 @@ def find_endpoint(token: Token, service_type: str, *, region: str | None, interf
             f"the {service_type} service is not in region {region!r}; it is in {_each(fitting, 'region')}",
         )
     # One for all regions is of an older generation where there is one of the region's own.
-    return min(here, key=lambda endpoint: endpoint.region is None).url.rstrip("/")
+    url = min(here, key=lambda endpoint: endpoint.region is None).url
+    try:
+        return service_url(f"the catalog's endpoint of the {service_type} service", url)
+    except ValueError as error:
+        problem = EndpointNotFoundError(str(error))
+    raise problem
 
 
 def _each(endpoints: list[CatalogEndpoint], field: str) -> str:

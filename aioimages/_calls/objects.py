@@ -136,7 +136,7 @@ def _moment(text: str | None) -> str | None:
     """Return a header's time in the form of JSON's: it is a date of HTTP, or seconds since 1970."""
     if text is None:
         return None
-    found = _times.since_1970(int(text)) if re.fullmatch(r"[0-9]{1,12}", text) else _times.http_date(text)
+    found = _times.since_1970(int(text)) if re.fullmatch(r"[0-9]{1,11}", text) else _times.http_date(text)
     return found.isoformat() if found else text
 
 

@@ -102,7 +102,7 @@ class Digest:
 
     def check(self, expected: Expected, what: str) -> None:
         """Raise `ChecksumMismatchError` unless it is as expected."""
-        if not hmac.compare_digest(self.value.encode(), expected.value.lower().encode()):
+        if not hmac.compare_digest(self.value.encode(), expected.value.lower().encode(errors="replace")):
             raise ChecksumMismatchError(
                 f"{what}: their {self.algorithm} is {self.value[:16]}…, the service says {expected.value[:16]}…",
                 expected=expected.value,

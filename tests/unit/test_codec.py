@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from aioimages import DecodeError, Image, Member, Task, UnsafeLinkError
+from aioimages import DecodeError, Image, Member, ProtocolError, Task, UnsafeLinkError
 from aioimages._call import Reply
+from aioimages._calls import objects, servers
 from aioimages._calls.identity import keystone_token, rackspace_token
 from aioimages._codec import document, dump, nothing, one, origin, page, under
 from aioimages._models import Location, Token
@@ -63,6 +64,8 @@ def test_what_is_no_moment(text: str) -> None:
         ("Tue, 24 Nov 2026 05:06:07 -0000", datetime(2026, 11, 24, 5, 6, 7, tzinfo=UTC)),
         ("soon", None),
         ("", None),
+        ("Tue, 24 Nov 2026 05:06:07 +99999999999999999", None),
+        ("Tue, 24 Nov 9999999999999999999 05:06:07 GMT", None),
     ],
 )
 def test_http_date(text: str, expected: datetime | None) -> None:
@@ -314,3 +317,60 @@ def test_one_misfit_among_many(place: int) -> None:
     images[place]["size"] = "large"
     with pytest.raises(DecodeError, match=rf"^int expected, not str at \$\.images\[{place}\]\.size \("):
         list(page(Image, "images")(reply({"images": images})).parts)
+
+
+def test_long_problems() -> None:
+    """What is wrong is said in one line, and its place too, however much of it there is."""
+    with pytest.raises(DecodeError) as raised:
+        one(Image)(reply({"id": "i", "status": "active", "created_at": "x\n" * 5000}))
+    text = str(raised.value)
+    assert text.startswith("Invalid isoformat string: 'x\\nx")
+    assert "at $.created_at (answer of 200" in text
+    assert len(text) < 300
+
+
+def test_times_beyond_all_measure() -> None:
+    """A header whose time is after the last year is not understood, and no other error."""
+    with pytest.raises(DecodeError, match=r"headers\.delete_at"):
+        objects.get("c", "o").read(reply(b"", content_length="5", x_delete_at="999999999999"))
+
+
+SERVERS = [{"id": "s", "name": "web", "status": "ACTIVE"}]
+
+
+@pytest.mark.parametrize("links", [5, ["next"], [None], [{"rel": 5}], [{"rel": "next", "href": 5}]])
+def test_links_of_servers_that_are_none(links: object) -> None:
+    """Links to the next page of servers that are no links are a `DecodeError` that says where."""
+    with pytest.raises(DecodeError, match=r"\$\.servers_links"):
+        servers.list_page().read(reply({"servers": SERVERS, "servers_links": links}))
+
+
+@pytest.mark.parametrize("href", ["https://[", "https://x/servers", "https://x/servers?marker="])
+def test_next_servers_without_a_marker(href: str) -> None:
+    """A next page of servers that says no marker is an error, not an end: servers would be lost in silence."""
+    with pytest.raises(ProtocolError, match="no marker"):
+        servers.list_page().read(reply({"servers": SERVERS, "servers_links": [{"rel": "next", "href": href}]}))
+
+
+@pytest.mark.parametrize("links", [None, [], [{"rel": "self", "href": "x"}], [{"rel": "next", "href": None}]])
+def test_last_page_of_servers(links: object) -> None:
+    """Where there is no link to a next page, this is the last one."""
+    assert servers.list_page().read(reply({"servers": SERVERS, "servers_links": links})).next_marker is None
+
+
+@pytest.mark.parametrize(
+    ("body", "location"),
+    [
+        (b"", None),
+        (b"", "https://["),
+        (b"", "https://x/images/\x1b"),
+        (b"", "https://x/images/.."),
+        (b'{"image_id": "../x"}', None),
+        (b'{"image_id": ""}', None),
+    ],
+)
+def test_captures_without_an_image(body: bytes, location: str | None) -> None:
+    """An answer to a capture that names no image, or one that cannot be, is a `DecodeError`."""
+    headers = {"location": location} if location else {}
+    with pytest.raises(DecodeError, match="names the image"):
+        servers.create_image("s", "web", None).read(reply(body, status=202, **headers))

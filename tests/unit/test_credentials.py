@@ -130,6 +130,15 @@ def test_endpoints_that_are_not_there(catalog: Any, region: str | None, interfac
 
 
 @pytest.mark.parametrize(
+    "url", ["https://[", "https://x:99999/v2", "ftp://x/v2", "x", "https://", "https://me@x/v2", "https://x/\x1b", "?"]
+)
+def test_endpoints_that_are_none(url: str) -> None:
+    """A catalog whose URL is none that could be asked is an error that shows it."""
+    with pytest.raises(EndpointNotFoundError, match="the catalog's endpoint of the image service"):
+        find_endpoint(token(("image", "A", "public", url)), "image", region="A", interface="public")
+
+
+@pytest.mark.parametrize(
     ("url", "has"),
     [
         ("https://x/v2", True),

@@ -63,3 +63,13 @@ def test_outcome() -> None:
     with pytest.raises(OSError, match="no"):
         bad.unwrap()
     assert aioimages.Outcome(key="c").unwrap() is None
+
+
+def test_messages_are_one_line() -> None:
+    """Whatever gets into a message, it is one printable line of bounded length."""
+    error = aioimages.TransportTimeoutError("a\nb\x1b[31m\u202e\udcff" + "x" * 5000)
+    assert str(error).startswith("a b [31m xxx")
+    assert str(error).isprintable()
+    assert len(str(error)) == 1000
+    assert error.args == (str(error),)
+    assert str(aioimages.AioImagesError()) == ""

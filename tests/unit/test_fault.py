@@ -197,3 +197,38 @@ def test_anything(status: int, body: bytes, headers: dict[str, Any]) -> None:
     error = refused(status, body, headers)
     assert isinstance(error, AioImagesError)
     assert "\n" not in str(error)
+
+
+def test_request_id_of_any_kind() -> None:
+    """Whatever a server gives as its request's id, the error is one printable line, and no longer than it need be."""
+    error = refused(404, b"", {"x-trans-id": "tx\t\x1b[31m\udcff" + "9" * 5000})
+    assert isinstance(error, StatusError)
+    assert error.request_id is not None
+    assert error.request_id.startswith("tx [31m 999")
+    assert len(error.request_id) == 64
+    assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    "location", [f"https://{'x' * 5000}.example/", f"/{'x' * 5000}", "https://\u202e.example", "/\x1b"]
+)
+def test_redirects_of_any_kind(location: str) -> None:
+    """A redirect to an endless or unprintable place is told in one line that is neither."""
+    text = str(refused(302, b"", {"location": location}))
+    assert text.isprintable()
+    assert len(text) < 300
+
+
+def test_endless_sentences() -> None:
+    """A sentence of megabytes is not looked at to its end: what takes each part of a page out would take for ever."""
+    said = "<html>" + "<script>" * 400_000
+    error = refused(500, b'{"message": "' + said.encode() + b'"}')
+    assert str(error) == "500 Internal Server Error (GET /v2/images/i-1)"
+
+
+def test_times_that_are_none() -> None:
+    """A time to wait that is neither number nor text, however deep it is, is none."""
+    deep = b"[" * 900 + b"]" * 900
+    error = refused(429, b'{"overLimit": {"message": "x", "retryAfter": ' + deep + b"}}")
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after is None

@@ -257,3 +257,13 @@ def test_edited_disks(disk: bytes, edits: list[tuple[tuple[Edit, int], bytes]], 
     assert judged == (error and error.code) or (judged, error and error.code) == (None, 111)
     if error is None:
         assert parsed(disk).virtual_size_bytes == virtual_size(disk)
+
+
+def test_parent_with_a_long_name() -> None:
+    """A parent's name that fills its field with odd characters is cut in the message, and whole in the facts."""
+    disk = differencing_vhd(parent="\uffff" * 256)
+    error = refusal(*ends(disk))
+    assert error is not None
+    assert str(error).endswith("…; merge the two")
+    assert len(str(error)) < 200
+    assert parsed(disk).parent_name == "\uffff" * 256
