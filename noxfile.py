@@ -100,6 +100,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def fuzz(session: nox.Session) -> None:
+    """Give the codec and the reader of disks odd bytes for 20 minutes, or `-- --seconds N`, then try many examples."""
+    session.install(".", *group("fuzz"))
+    session.run("python", "tests/fuzz/fuzzing.py", *session.posargs)
+    session.run("pytest", "tests/properties", "--hypothesis-profile", "fuzz")
+
+
+@nox.session(python=NEWEST)
 def bench(session: nox.Session) -> None:
     """Measure the client beside bare aiohttp, a plain socket, curl and the peers in one run, and print the ratios."""
     session.install(".", *group("bench"))

@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 from clouds import CLOUDS, World, emulated, real
+from hypothesis import HealthCheck, settings
 from real_cloud import RealCloud
 from recorder import Recorder
+
+# The same examples each time, and no limit for one: machines are busy. The session `fuzz` tries many others.
+settings.register_profile("check", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", settings.get_profile("check"), derandomize=False, max_examples=10_000)
+settings.load_profile("check")
 
 ROOT = Path(__file__).resolve().parents[1] / ".real-cloud"
 DEFAULT_CLOUDS = ["emulator-rackspace,emulator-openstack"]
