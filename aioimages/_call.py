@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import attrs
 
-__all__ = ["Body", "Call", "NotLandedError", "Replay", "Reply", "identifier", "is_unicode", "path"]
+from aioimages._models import Token
+
+__all__ = ["Body", "Call", "NotLandedError", "Replay", "Reply", "headers_of", "identifier", "is_unicode", "path"]
 
 T = TypeVar("T")
 
@@ -112,3 +114,17 @@ def is_unicode(text: str) -> bool:
 def path(*segments: str) -> str:
     """Join checked segments into a path, each percent-encoded whole."""
     return "/".join([segment if _PLAIN.fullmatch(segment) else quote(segment, safe="") for segment in segments])
+
+
+def headers_of(call: Call[Any], token: Token | None) -> dict[str, str]:
+    """Return the headers of a call's request, with the token that it shows."""
+    headers = dict(call.headers)
+    if isinstance(call.body, Body):
+        headers.setdefault("Content-Type", "application/octet-stream")
+        if call.body.size_bytes is not None:
+            headers["Content-Length"] = str(call.body.size_bytes)
+    elif call.body is not None:
+        headers.setdefault("Content-Type", "application/json")
+    if token is not None:
+        headers["X-Auth-Token"] = token.value
+    return headers

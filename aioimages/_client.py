@@ -16,6 +16,7 @@ from aioimages._exchange import Exchange
 from aioimages._lifetime import Lifetime
 from aioimages._limiter import Limiter
 from aioimages._policy import ConcurrencyPolicy, PollPolicy, RetryPolicy, TimeoutPolicy, count
+from aioimages._proxies import Proxies
 from aioimages._resources.discovery import Info, Stores
 from aioimages._resources.images import Images
 from aioimages._resources.members import Members
@@ -123,8 +124,9 @@ class Client:
         self._http = _http.Http(
             timeout=timeout,
             tls=TlsOptions(context=ssl, cacert=cacert, cert=cert, key=key, insecure=insecure),
-            proxy=None if proxy is None else service_url("proxy", proxy, may_name_user=True),
-            trust_env=trust_env,
+            proxies=Proxies(
+                None if proxy is None else service_url("proxy", proxy, may_name_user=True), trust_env=trust_env
+            ),
             trace_configs=trace_configs,
             user_agent=_full_user_agent(user_agent),
             borrowed=session,

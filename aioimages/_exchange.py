@@ -1,7 +1,6 @@
 """A call, sent as often as its policy allows, until it has an answer that can be read or an error that is final."""
 
 import math
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from functools import lru_cache, partial
@@ -33,13 +32,13 @@ from aioimages._lifetime import TimeLimit, TimeLimits
 from aioimages._limiter import Limiter, Rank, RetryBudget, Turn
 from aioimages._models import Token
 from aioimages._policy import Retrier, RetryPolicy
+from aioimages._secrets import echoes
 
 __all__ = ["Exchange", "Trail", "is_passing", "pause_after"]
 
 T = TypeVar("T")
 
 _NEVER_SENT: Final = (ConnectError, PoolTimeoutError, ProxyError, TlsError)
-_SHORTEST_SECRET: Final = 6
 _SERVED_SECONDS: Final = 10.0
 _PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
 
@@ -280,7 +279,7 @@ class Exchange:
                     return await self._landed(call.landed[reply.status], base, token)
             error = error_from(call, _without_secrets(reply, call, token))
         except AioImagesError as caught:
-            error = caught
+            error = _alone(caught)
         self._note(turn, kind, error)
         turn.end()
         trail.may_have_landed |= _may_have_landed(error)
@@ -304,11 +303,20 @@ def _ambiguous(call: Call[Any], what: str) -> AmbiguousOutcomeError:
     return AmbiguousOutcomeError(f"{call.method} {call.path} may or may not have been carried out: {what}")
 
 
+def _alone(error: AioImagesError) -> AioImagesError:
+    """Return an error without the frames that it came through: they hold what was sent and what came, tokens too."""
+    error.__context__ = None
+    return error.with_traceback(None)
+
+
 def _without_secrets(reply: Reply, call: Call[Any], token: Token | None) -> Reply:
-    """Blot out what a server may echo into its error page."""
-    # What is shorter stands in every other word, and is no secret worth the name.
-    secrets = [secret for secret in (*call.secrets, token.value if token else "") if len(secret) >= _SHORTEST_SECRET]
-    if not secrets:
-        return reply
-    pattern = re.compile(b"|".join(re.escape(secret.encode()) for secret in secrets))
-    return attrs.evolve(reply, body=pattern.sub(b"***", reply.body))
+    """Blot out what a server may echo into its error page, or into its headers."""
+    forms = echoes((*call.secrets, token.value if token else ""))
+    headers: dict[str, str] = {}
+    for name, value in reply.headers.items():
+        headers.setdefault(name.lower(), value)
+    body = reply.body
+    for form in forms:
+        body = body.replace(form.encode(), b"***")
+        headers = {name: value.replace(form, "***") for name, value in headers.items()}
+    return attrs.evolve(reply, headers=headers, body=body)

@@ -4,7 +4,9 @@ aiohttp's own objects stay here: its errors hold the request's headers, and with
 """
 
 import asyncio
+import io
 import math
+import re
 import ssl as _ssl
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
 from contextlib import aclosing, suppress
@@ -17,7 +19,7 @@ import anyio
 import anyio.to_thread
 from yarl import URL
 
-from aioimages._call import Body, Call, Reply
+from aioimages._call import Body, Call, Reply, headers_of
 from aioimages._errors import (
     AioImagesError,
     ClientClosedError,
@@ -32,6 +34,7 @@ from aioimages._errors import (
 )
 from aioimages._models import Token
 from aioimages._policy import TimeoutPolicy
+from aioimages._proxies import Proxies
 from aioimages._tls import TlsOptions
 
 __all__ = ["Http", "Session", "Stream", "TraceConfig"]
@@ -96,16 +99,14 @@ class Http:
         *,
         timeout: TimeoutPolicy,
         tls: TlsOptions,
-        proxy: str | None,
-        trust_env: bool,
+        proxies: Proxies,
         trace_configs: Iterable[aiohttp.TraceConfig],
         user_agent: str,
         borrowed: aiohttp.ClientSession | None,
     ) -> None:
         self._timeout = timeout
         self._tls = tls
-        self._proxy = proxy
-        self._trust_env = trust_env
+        self._proxies = proxies
         self._trace_configs = list(trace_configs)
         self._user_agent = user_agent
         self._borrowed = borrowed
@@ -149,7 +150,7 @@ class Http:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             request_class=_Request,
-            trust_env=self._trust_env,
+            trust_env=False,
             trace_configs=traces,
             timeout=aiohttp.ClientTimeout(
                 total=None,
@@ -190,6 +191,9 @@ class Http:
             response = await self._request(session, call, _url(call, base), token, trace)
         except (TimeoutError, aiohttp.ClientError, OSError) as caught:
             problem = _translated(caught, call, base, queued=trace.get("queued", False))
+        except asyncio.CancelledError as cancelled:
+            # The frames of aiohttp hold what was to be sent, and with it the token.
+            raise cancelled.with_traceback(None) from None
         else:
             return Stream(response, call, base)
         raise problem
@@ -206,9 +210,9 @@ class Http:
             return session.request(
                 call.method,
                 url,
-                headers=_headers(call, token),
+                headers=headers_of(call, token),
                 data=data,
-                proxy=self._proxy,
+                proxy=self._proxies.of(str(url)),
                 ssl=self._ssl,
                 skip_auto_headers=None if call.body or call.method == "GET" else _NO_TYPE,
                 allow_redirects=False,
@@ -284,16 +288,14 @@ class Stream:
 
     async def reply(self) -> Reply:
         """Return the whole answer, which is no image data and so is not larger than 64 MiB."""
-        pieces = []
-        size = 0
-        while not self._is_over() and (piece := await self.read()):
-            size += len(piece)
-            if size > LARGEST_ANSWER_BYTES:
+        # It may hold a token, and must not show it.
+        body = io.BytesIO()
+        while not self._is_over() and body.write(await self.read()):
+            if body.tell() > LARGEST_ANSWER_BYTES:
                 raise ProtocolError(
                     f"the answer from {self._response.url.path} is larger than {LARGEST_ANSWER_BYTES} bytes"
                 )
-            pieces.append(piece)
-        return Reply(self.status, self.headers, b"".join(pieces), str(self._response.url))
+        return Reply(self.status, self.headers, body.getvalue(), str(self._response.url))
 
     def _is_over(self) -> bool:
         return not self._begun and self._response.content.at_eof()
@@ -321,19 +323,6 @@ def _url(call: Call[Any], base: str) -> URL:
     url = f"{base}/{call.path}" if call.path else f"{base}/"
     query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
     return URL(url + query, encoded=True)
-
-
-def _headers(call: Call[Any], token: Token | None) -> dict[str, str]:
-    headers = dict(call.headers)
-    if isinstance(call.body, Body):
-        headers.setdefault("Content-Type", "application/octet-stream")
-        if call.body.size_bytes is not None:
-            headers["Content-Length"] = str(call.body.size_bytes)
-    elif call.body is not None:
-        headers.setdefault("Content-Type", "application/json")
-    if token is not None:
-        headers["X-Auth-Token"] = token.value
-    return headers
 
 
 def _translated(error: Exception, call: Call[Any], base: str, *, queued: bool) -> AioImagesError:
@@ -381,11 +370,16 @@ def _after_sending(error: Exception, host: str, where: str) -> tuple[AioImagesEr
         case TimeoutError():
             return TransportTimeoutError(f"{host} did not answer in time {where}"), TimeoutError()
         case aiohttp.ClientResponseError():
-            return ProtocolError(f"the answer of {host} is no HTTP: {error.message[:200]!r} {where}"), None
+            return ProtocolError(f"the answer of {host} is no HTTP: {_unquoted(error.message)} {where}"), None
         case OSError():
             cause = _detached(error)
             return TransportError(f"the connection to {host} was lost: {cause} {where}"), cause
     return TransportError(f"the connection to {host} was lost before the answer was complete {where}"), None
+
+
+def _unquoted(message: str) -> str:
+    """Return what aiohttp says of an answer without the bytes that it quotes: a server may repeat the token in them."""
+    return " ".join(re.split(r"\bb['\"]", message, maxsplit=1)[0].split()).rstrip(": ")
 
 
 def _detached(error: Exception) -> Exception:

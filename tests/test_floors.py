@@ -9,9 +9,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "aioimages"
 # From the ground up. Modules of one package share its floor.
 FLOORS = [
-    {"_models", "_progress", "_formats", "_text", "_times", "_version"},
+    {"_formats", "_models", "_progress", "_secrets", "_text", "_times", "_version"},
     {"_errors"},
-    {"_dialect", "_policy", "_call", "_tls", "progress", "vhd"},
+    {"_dialect", "_policy", "_call", "_proxies", "_tls", "progress", "vhd"},
     {"_codec", "_experience"},
     {"_calls", "_fault"},
     {"_http", "_lifetime", "_groups", "_limiter"},

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from aioimages._bulk import results
 from aioimages._bulk.jobs import FunctionJob, Job, TaskJob
 from aioimages._bulk.journal import Journal, JournalPath, checked_path
-from aioimages._bulk.records import Keys, Record, without_secrets, without_user
+from aioimages._bulk.records import Keys, Record
 from aioimages._bulk.run import run
 from aioimages._call import identifier
 from aioimages._calls import tasks as calls
@@ -22,6 +22,7 @@ from aioimages._policy import UNSET, Unset, count, seconds
 from aioimages._progress import Meter, Progress
 from aioimages._resources.images import Images
 from aioimages._resources.tasks import Tasks
+from aioimages._secrets import without_secrets, without_user
 from aioimages._session import Session
 from aioimages._waiting import Waiter
 

@@ -3,20 +3,17 @@
 import enum
 import hashlib
 import json
-import re
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
-__all__ = ["FORMAT", "Keys", "Record", "Run", "Step", "now", "without_secrets", "without_user"]
+from aioimages._secrets import without_secrets
+
+__all__ = ["FORMAT", "Keys", "Record", "Run", "Step", "now"]
 
 FORMAT: Final = 1
-_URL: Final = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://\S+")
-_USER: Final = re.compile(r"//[^\s/@]*@")
-_QUERY: Final = re.compile(r"\?\S*=\S*")
 
 
 class Step(enum.StrEnum):
@@ -126,22 +123,3 @@ class Keys:
         digest = self.digest(content)
         self._seen[digest] += 1
         return digest if self._seen[digest] == 1 else f"{digest}#{self._seen[digest]}"
-
-
-def without_user(text: str) -> str:
-    """Return a text without the user and password that URLs in it may begin with."""
-    return _URL.sub(lambda found: _cut(found[0], keep_query=True), text)
-
-
-def without_secrets(text: str) -> str:
-    """Return a text without what may be secret in its URLs, or parts of them: user and password, query and fragment."""
-    return _QUERY.sub("", _USER.sub("//", _URL.sub(lambda found: _cut(found[0], keep_query=False), text)))
-
-
-def _cut(url: str, *, keep_query: bool) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return f"{url.partition('://')[0]}://…"
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, parts.query if keep_query else "", ""))

@@ -1,16 +1,16 @@
 """What came of an item, as the journal keeps it: JSON without secrets."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 
 from aioimages import _codec
-from aioimages._bulk.records import Record, without_secrets
+from aioimages._bulk.records import Record
 from aioimages._call import Reply
 from aioimages._errors import DecodeError, JournalError
 from aioimages._models import Download, Task
 from aioimages._outcomes import RunEndedError
+from aioimages._secrets import cleaned, without_secrets
 
 __all__ = ["download", "keep_download", "keep_task", "shown", "task"]
 
@@ -26,7 +26,7 @@ def keep_task(task: Task, record: Record) -> None:
     """Note the task that is over."""
     facts = {name: value for name, value in attrs.asdict(attrs.evolve(task, input=None)).items() if value is not None}
     record.task_id, record.image_id = task.id, task.image_id
-    record.result = _codec.dump(_cleaned(facts)).decode()
+    record.result = _codec.dump(cleaned(facts)).decode()
 
 
 def task(record: Record) -> Task:
@@ -52,13 +52,3 @@ def _read(kind: type[T], record: Record) -> T:
     except DecodeError as error:
         problem = f"the journal is damaged: the result of its item {record.position} cannot be read: {error}"
     raise RunEndedError(JournalError(problem))
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return without_secrets(value)
-    if isinstance(value, Mapping):
-        return {key: _cleaned(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(inner) for inner in value]
-    return value

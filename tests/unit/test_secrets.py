@@ -2,7 +2,7 @@
 
 import pytest
 
-from aioimages._bulk.records import without_secrets
+from aioimages._secrets import without_secrets
 
 
 @pytest.mark.parametrize(
