@@ -18,6 +18,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from aioimages._call import Reply
 from aioimages._errors import DecodeError, ProtocolError, UnsafeLinkError
 from aioimages._models import WIRE, Page, Store, Task
+from aioimages._nesting import checked
 from aioimages._text import one_line
 from aioimages._times import moment
 
@@ -70,7 +71,12 @@ def _read_tuple_of_str(value: Any, _: object = None) -> tuple[str, ...]:
 
 
 def _read_tuple(value: Any, _: object = None) -> tuple[Any, ...]:
-    return tuple(_strictly(list, value))
+    return tuple(checked(_strictly(list, value)))
+
+
+def _read_document(value: Any, _: object = None) -> dict[str, Any]:
+    document: dict[str, Any] = checked(_strictly(dict, value))
+    return document
 
 
 def _is_object(kind: Any) -> bool:
@@ -81,7 +87,7 @@ def _is_object(kind: Any) -> bool:
 def _object_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
     values = get_args(kind)[1]
     if values is Any:
-        return partial(_strictly, dict)
+        return _read_document
     read = converter.get_structure_hook(values)
     return lambda value, _: {name: read(item, values) for name, item in _strictly(dict, value).items()}
 
@@ -105,7 +111,7 @@ def _read_message(value: str) -> str | None:
 
 
 _converter: Final = Converter(detailed_validation=True, prefer_attrib_converters=False)
-for _type in (str, int, bool):
+for _type in (str, int, bool, dict):
     _converter.register_structure_hook(_type, partial(_strictly, _type))
 _converter.register_structure_hook(datetime, _read_moment)
 _converter.register_structure_hook_factory(_is_sequence, _sequence_hook)
@@ -162,6 +168,8 @@ def _fields(cls: type) -> dict[str, "attrs.Attribute[Any]"]:
 
 # As many images as are read in a millisecond or so.
 _PART: Final = 50
+# What is in no need of a look at how deep it is.
+_FLAT: Final = frozenset({str, int, float, bool, type(None)})
 # What does not fit, however it shows.
 _MISFIT: Final = (ValueError, TypeError, AttributeError, BaseValidationError)
 
@@ -208,12 +216,13 @@ class _Structure(Generic[T]):
             for wire, default, name, types, read, kind in self._slots
         }
         if self._rest is not None:
-            values[self._rest] = rest
+            values[self._rest] = rest if _FLAT.issuperset(map(type, rest.values())) else checked(rest)
         made = self._cls.__new__(self._cls)
         object.__setattr__(made, "__dict__", values)
         return made
 
     def _carefully(self, raw: dict[str, Any]) -> T:
+        checked(raw)
         fields = _fields(self._cls)
         needed = {
             key: value
@@ -330,7 +339,7 @@ def under(kind: type[T], *keys: str) -> Callable[[Reply], T]:
     def read(reply: Reply) -> T:
         found, place = _parse(reply), "$"
         for key in keys:
-            if key not in _structure(reply, found, dict[str, Any], place):
+            if key not in _structure(reply, found, dict, place):
                 raise undecodable(reply, f"required key {key!r} is missing at {place}")
             found, place = found[key], f"{place}.{key}"
         return _structure(reply, found, kind, place)
@@ -342,7 +351,7 @@ def page(cls: type[T], key: str) -> Callable[[Reply], Page[T]]:
     """Return a reader of a page of such models, which stand under a key."""
 
     def read(reply: Reply) -> Page[T]:
-        found = _structure(reply, _parse(reply), dict[str, Any], "$")
+        found = _structure(reply, _parse(reply), dict, "$")
         if key not in found:
             raise undecodable(reply, f"required key {key!r} is missing at $")
         raws = _structure(reply, found[key], list[Any], f"$.{key}")

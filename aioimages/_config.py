@@ -1,7 +1,10 @@
 """`clouds.yaml`, `secure.yaml` and `OS_*` variables, as credentials and client options. Nothing is fetched."""
 
 import importlib
+import logging
+import math
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +31,9 @@ _SELECTORS: Final = frozenset({"cloud", "cloud_name", "client_config_file", "cli
 _NOT_OURS: Final = ("OS_TEST", "OS_STD", "OS_LOG")
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _LARGEST_FILE_BYTES: Final = 2**20
+_MOST_NODES: Final = 100_000
+_log: Final = logging.getLogger("aioimages")
+_SECRETS: Final = frozenset({"password", "token", "api_key", "application_credential_secret"})
 
 Section = Mapping[str, Any]
 
@@ -40,16 +46,25 @@ class Configured:
     options: dict[str, Any]
 
 
-def load(cloud: str | None = None, *, environ: Mapping[str, str] = os.environ) -> Configured:
+def load(cloud: str | None = None, *, environ: Mapping[str, str] | None = None) -> Configured:
     """Read the configuration of a cloud, as OpenStack's own tools do.
 
     Args:
         cloud: A name in `clouds.yaml`; otherwise `OS_CLOUD`, the `OS_*` variables, or the only cloud of the file.
-        environ: The environment.
+        environ: The environment, where it is not the process's own.
 
     Raises:
         ConfigurationError: There is no such cloud, or what is said of it cannot work.
     """
+    try:
+        return _load(cloud, os.environ if environ is None else environ)
+    except ConfigurationError as error:
+        # The frames that it came through hold passwords.
+        problem = error.with_traceback(None)
+    raise problem
+
+
+def _load(cloud: str | None, environ: Mapping[str, str]) -> Configured:
     name = cloud or environ.get("OS_CLOUD")
     variables = _variables(environ)
     if name is None and variables.keys() - _SELECTORS:
@@ -62,6 +77,8 @@ def load(cloud: str | None = None, *, environ: Mapping[str, str] = os.environ) -
         return Configured(_credentials(section), _options(section, variables.get("region_name")))
     except (TypeError, ValueError) as error:
         problem = ConfigurationError(f"{where} cannot be used: {error}")
+    except (AttributeError, LookupError):
+        problem = ConfigurationError(f"{where} cannot be used: something in it is not of the kind that it should be")
     raise problem
 
 
@@ -75,8 +92,8 @@ def _variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _named(name: str | None, environ: Mapping[str, str]) -> tuple[str, Section]:
     places = list(_places(environ))
-    clouds = _file("clouds", environ.get("OS_CLIENT_CONFIG_FILE"), places).get("clouds") or {}
-    secrets = _file("secure", environ.get("OS_CLIENT_SECURE_FILE"), places).get("clouds") or {}
+    clouds = _file("clouds", environ.get("OS_CLIENT_CONFIG_FILE"), places)
+    secrets = _file("secure", environ.get("OS_CLIENT_SECURE_FILE"), places)
     if not clouds:
         raise ConfigurationError(
             "no cloud is configured: there are neither OS_* variables nor a clouds.yaml in "
@@ -85,10 +102,10 @@ def _named(name: str | None, environ: Mapping[str, str]) -> tuple[str, Section]:
     if name is None:
         if len(clouds) > 1:
             raise ConfigurationError(f"clouds.yaml has several clouds; choose one of {', '.join(sorted(clouds))}")
-        name = str(next(iter(clouds)))
+        name = next(iter(clouds))
     if name not in clouds:
         raise ConfigurationError(f"clouds.yaml has no cloud {name!r}; it has {', '.join(sorted(clouds))}")
-    return name, _merged(clouds[name] or {}, secrets.get(name) or {})
+    return name, _merged(clouds[name], secrets.get(name, {}))
 
 
 def _places(environ: Mapping[str, str]) -> list[Path]:
@@ -96,7 +113,8 @@ def _places(environ: Mapping[str, str]) -> list[Path]:
     return [Path.cwd(), home / "openstack", Path("/etc/xdg/openstack"), Path("/etc/openstack")]
 
 
-def _file(stem: str, override: str | None, places: list[Path]) -> Section:
+def _file(stem: str, override: str | None, places: list[Path]) -> dict[str, Section]:
+    """Return the clouds of a file, or none where there is no such file."""
     candidates = [Path(override)] if override else []
     candidates += [place / f"{stem}{suffix}" for place in places for suffix in _SUFFIXES]
     found = next((path for path in candidates if path.is_file()), None)
@@ -107,19 +125,72 @@ def _file(stem: str, override: str | None, places: list[Path]) -> Section:
     except ImportError:
         raise ConfigurationError(f"reading {found} needs PyYAML: pip install 'aioimages[config]'") from None
     try:
-        if found.stat().st_size > _LARGEST_FILE_BYTES:
-            raise ConfigurationError(f"{found} is larger than {_LARGEST_FILE_BYTES} bytes")
-        content = yaml.safe_load(found.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        with found.open("rb") as file:
+            content = _parsed(yaml, file.read(_LARGEST_FILE_BYTES + 1))
+    except ConfigurationError as error:
+        problem = ConfigurationError(f"{found} {error}")
+    except (OSError, ValueError, ArithmeticError, RecursionError, yaml.YAMLError) as error:
         # The parser's own message quotes the line, which may hold a password.
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark else ""
         problem = ConfigurationError(f"{found} cannot be read{place}: {type(error).__name__}")
     else:
-        if isinstance(content, dict):
-            return content
-        problem = ConfigurationError(f"{found} has no clouds in it")
+        clouds = _clouds_in(content)
+        if clouds is not None:
+            if any(_SECRETS & (cloud.get("auth") or {}).keys() for cloud in clouds.values()) and _is_public(found):
+                _log.warning("%s has secrets in it and can be read by every user of this machine", found)
+            return clouds
+        problem = ConfigurationError(f"{found} has no clouds in it, or one that is no section")
     raise problem
+
+
+def _is_public(path: Path) -> bool:
+    """Say whether all users of the machine can read a file, by its own mode and those of the folders that it is in."""
+    if os.name != "posix":
+        return False
+    path = path.resolve()
+    folders = all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
+    return folders and bool(path.stat().st_mode & stat.S_IROTH)
+
+
+def _parsed(yaml: Any, text: bytes) -> Any:
+    """Parse YAML that makes plain values only, and not more of them than a person would write."""
+    if len(text) > _LARGEST_FILE_BYTES:
+        raise ConfigurationError(f"is larger than {_LARGEST_FILE_BYTES} bytes")
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        # An alias is a node of its own each time: a few lines of them can stand for more than fits into memory.
+        if _size(node, {}) > _MOST_NODES:
+            raise ConfigurationError(f"stands for more than {_MOST_NODES} values")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: Any, known: dict[int, float]) -> float:
+    """Return how many nodes a YAML node has when all aliases in it are written out: those of itself never end."""
+    size = known.get(id(node))
+    if size is None:
+        known[id(node)] = math.inf
+        inner = node.value if isinstance(node.value, list) else ()
+        parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
+        size = known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return size
+
+
+def _clouds_in(content: Any) -> dict[str, Section] | None:
+    """Return the clouds by their names, or `None` where the file is not made so."""
+    clouds = content.get("clouds") or {} if isinstance(content, dict) else content or {}
+    if not isinstance(clouds, dict):
+        return None
+    sections = {str(name): section or {} for name, section in clouds.items()}
+    fits = all(
+        isinstance(section, dict) and isinstance(section.get("auth") or {}, dict) for section in sections.values()
+    )
+    return sections if fits else None
 
 
 def _merged(base: Section, over: Section) -> Section:

@@ -36,6 +36,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aioimages._models import Task, TaskFailureCode
+from aioimages._secrets import without_secrets
 from aioimages._text import one_line
 
 __all__ = [
@@ -100,7 +101,8 @@ class AioImagesError(Exception):
     """The root of everything that this library raises by itself. Its message is one printable line."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(one_line(message, _LONGEST_MESSAGE))
+        # Servers have a say in most messages, and may repeat a signed URL.
+        super().__init__(one_line(without_secrets(message), _LONGEST_MESSAGE))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive `pickle` whatever the arguments of the constructor are."""
@@ -202,7 +204,7 @@ class StatusError(AioImagesError):
         self.method = method
         self.url = url
         self.request_id = request_id
-        self.detail = detail
+        self.detail = without_secrets(detail)
         self.retry_after = retry_after
         self.challenge = challenge
 
@@ -273,13 +275,13 @@ class TaskFailedError(TaskError):
     Attributes:
         task: The task.
         code: Why Cloud Images refused the disk, or `None` where the message has no code (all of Glance).
-        reason: The service's message.
+        reason: The service's message, without the users and the queries of URLs in it; `task.message` has it whole.
     """
 
     def __init__(self, message: str, *, task: Task, code: TaskFailureCode | None, reason: str | None) -> None:
         super().__init__(message, task=task)
         self.code = code
-        self.reason = reason
+        self.reason = reason and without_secrets(reason)
 
 
 class TaskTimeoutError(TaskError, TimeoutError):

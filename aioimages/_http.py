@@ -10,6 +10,7 @@ import re
 import ssl as _ssl
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode, urlsplit
@@ -135,7 +136,9 @@ class Http:
     async def _new_session(self) -> aiohttp.ClientSession:
         connector: aiohttp.BaseConnector | None
         traces = self._trace_configs
-        self._ssl = await anyio.to_thread.run_sync(self._tls.load) if self._tls.names_files else self._tls.load()
+        is_borrowed = self._borrowed is not None
+        load = partial(self._tls.load, is_borrowed=is_borrowed)
+        self._ssl = await anyio.to_thread.run_sync(load) if is_borrowed or self._tls.names_files else load()
         if self._borrowed is not None:
             if self._borrowed.closed:
                 raise ConfigurationError("the aiohttp session that was given as session= is closed")
@@ -146,7 +149,7 @@ class Http:
             connector, pool_wait = aiohttp.TCPConnector(limit=0), None
         session = aiohttp.ClientSession(
             connector=connector,
-            connector_owner=self._borrowed is None,
+            connector_owner=not is_borrowed,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             request_class=_Request,

@@ -8,6 +8,8 @@ from typing import Any, Generic, Self, TypeVar
 
 import attrs
 
+from aioimages._secrets import Secret, shown
+
 __all__ = [
     "CatalogEndpoint",
     "Container",
@@ -94,10 +96,7 @@ class Image:
 
 @attrs.frozen(slots=False, kw_only=True)
 class Store:
-    """Where a service keeps image data (Images v2, "Stores").
-
-    `type`, `weight` and `properties` are there with details only.
-    """
+    """Where a service keeps image data (Images v2, "Stores"); `type`, `weight`, `properties` come with details only."""
 
     id: str
     description: str | None = None
@@ -223,7 +222,7 @@ class Task:
     status: str
     # Any in place of None: after an import it is there, and programs need not say so once more to type checkers.
     image_id: str | Any = None
-    message: str | None = None
+    message: str | None = attrs.field(default=None, repr=shown)
     input: Mapping[str, Any] | None = attrs.field(default=None, repr=False, hash=False)
     result: Mapping[str, Any] | None = attrs.field(default=None, repr=False, hash=False)
     owner: str | None = _quiet()
@@ -392,7 +391,7 @@ class CatalogEndpoint:
 class Token:
     """What a sign-in gave. Its `repr` does not show the token."""
 
-    value: str = attrs.field(repr=False)
+    value: str = attrs.field(repr=False, converter=Secret)
     expires_at: datetime | None = None
     issued_at: datetime | None = None
     project_id: str | None = None

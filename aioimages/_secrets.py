@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
-__all__ = ["Secret", "cleaned", "echoes", "without_secrets", "without_user"]
+__all__ = ["Secret", "cleaned", "echoes", "shown", "without_secrets", "without_user"]
 
 # None of these takes longer than a text is long, whatever it is.
 _URL: Final = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://\S+")
@@ -58,6 +58,11 @@ def cleaned(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [cleaned(inner) for inner in value]
     return value
+
+
+def shown(value: Any) -> str:
+    """Return the `repr` of a JSON value without secrets."""
+    return repr(cleaned(value))
 
 
 def echoes(secrets: Iterable[str]) -> list[str]:

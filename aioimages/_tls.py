@@ -1,6 +1,7 @@
 """How a server proves who it is, and how we do."""
 
 import ssl
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -8,6 +9,11 @@ import attrs
 from aioimages._errors import ConfigurationError
 
 __all__ = ["TlsOptions"]
+
+
+@cache
+def _usual() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 @attrs.frozen(kw_only=True)
@@ -39,11 +45,17 @@ class TlsOptions:
         """Whether `load` reads files."""
         return self.cert is not None or self.cacert is not None
 
-    def load(self) -> ssl.SSLContext | bool:
-        """Return a context, or whether the usual checks are made. It reads files: leave it to a worker thread."""
+    def load(self, *, is_borrowed: bool = False) -> ssl.SSLContext | bool:
+        """Return a context, or whether the usual checks are made. It may read files: leave it to a worker thread.
+
+        Args:
+            is_borrowed: Whether the connections are somebody else's, who may have told them to check nothing.
+        """
         if self.context is not None:
             return self.context
-        return self._made_of_files() if self.names_files else not self.insecure
+        if self.names_files:
+            return self._made_of_files()
+        return _usual() if is_borrowed and not self.insecure else not self.insecure
 
     def _made_of_files(self) -> ssl.SSLContext:
         for path in filter(None, (self.cacert, self.cert, self.key)):

@@ -44,7 +44,7 @@ class LoggingProgress:
             del self._due[thing]
         of_total = f" of {_amount(event.total, event.unit)}" if event.total is not None else ""
         end = ", ended" if event.is_last else ""
-        _log.log(self._level, "%s %s: %s%s%s", *thing, _amount(event.done, event.unit), of_total, end)
+        _log.log(self._level, "%s: %s%s%s", _printable(" ".join(thing)), _amount(event.done, event.unit), of_total, end)
 
 
 class RichProgress:
@@ -59,6 +59,7 @@ class RichProgress:
 
     def __init__(self, display: Any = None) -> None:
         rich_progress = _extra("rich.progress")
+        self._escape = _extra("rich.markup").escape
         self._display = display or rich_progress.Progress(
             rich_progress.TextColumn("{task.description}"),
             rich_progress.BarColumn(),
@@ -87,7 +88,8 @@ class RichProgress:
         if self._is_own and not self._is_in_block:
             self._display.start()
         if thing not in self._rows:
-            self._rows[thing] = self._display.add_task(" ".join(thing), total=event.total, amount=amount)
+            description = self._escape(_printable(" ".join(thing)))
+            self._rows[thing] = self._display.add_task(description, total=event.total, amount=amount)
         row = self._rows[thing]
         self._display.update(row, completed=event.done, total=event.total, amount=amount)
         if event.is_last:
@@ -123,13 +125,24 @@ class TqdmProgress:
         thing = event.phase, event.key
         if thing not in self._bars:
             scale = {"unit": "B", "unit_scale": True, "unit_divisor": 1024} if event.unit == "bytes" else {}
-            made = {"desc": " ".join(thing), "unit": event.unit, **scale, "total": event.total, "leave": None}
+            made = {
+                "desc": _printable(" ".join(thing)),
+                "unit": event.unit,
+                **scale,
+                "total": event.total,
+                "leave": None,
+            }
             self._bars[thing] = self._make(**{**made, **self._options})
         bar = self._bars[thing]
         bar.total = event.total
         bar.update(event.done - bar.n)
         if event.is_last:
             self._bars.pop(thing).close()
+
+
+def _printable(text: str) -> str:
+    """Return a text that does nothing to a terminal: an object or a path may be called anything."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _extra(name: str) -> Any:

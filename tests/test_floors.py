@@ -9,7 +9,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "aioimages"
 # From the ground up. Modules of one package share its floor.
 FLOORS = [
-    {"_formats", "_models", "_progress", "_secrets", "_text", "_times", "_version"},
+    {"_secrets", "_text"},
+    {"_formats", "_models", "_nesting", "_progress", "_times", "_version"},
     {"_errors"},
     {"_dialect", "_policy", "_call", "_proxies", "_tls", "progress", "vhd"},
     {"_codec", "_experience"},

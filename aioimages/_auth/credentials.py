@@ -12,6 +12,7 @@ from aioimages._calls import identity
 from aioimages._dialect import OPENSTACK, RACKSPACE, Dialect
 from aioimages._errors import AuthenticationError, MultiFactorRequiredError, StatusError
 from aioimages._models import Token
+from aioimages._secrets import Secret
 
 __all__ = [
     "US",
@@ -29,6 +30,7 @@ __all__ = [
 US: Final = "https://identity.api.rackspacecloud.com/v2.0"
 
 Perform = Callable[[Call[Token], str], Awaitable[Token]]
+Passcode = str | Callable[[], Awaitable[str]] | None
 
 
 class Credentials(Protocol):
@@ -99,6 +101,15 @@ def _token_text(instance: object, attribute: "attrs.Attribute[Any]", value: Any)
         raise ValueError(f"{attribute.name} has characters that no token has: blanks, controls or non-ASCII")
 
 
+def _hidden(value: str) -> str:
+    # What is no text is left to be refused.
+    return Secret(value) if isinstance(value, str) else value
+
+
+def _hidden_passcode(value: Passcode) -> Passcode:
+    return Secret(value) if isinstance(value, str) else value
+
+
 _optional_text: Final = attrs.validators.optional(_text)
 
 
@@ -157,10 +168,10 @@ class _Rackspace:
         except StatusError as error:
             challenge = error.challenge
             refusal = _refusal(error, self._who()) if error.status in {400, 401, 403, 404} else error
-        session = re.search(r"OS-MF\s+sessionId='([^']+)'", challenge or "")
+        session = re.search(r"OS-MF\s+sessionId='([!-&(-~]+)'", challenge or "")
         if session is None:
             raise refusal
-        return await self._second_factor(perform, session[1])
+        return await self._second_factor(perform, Secret(session[1]))
 
     def _passcode(self) -> str | Awaitable[str] | None:
         return None
@@ -173,7 +184,7 @@ class _Rackspace:
                 "or with an async function that gets one",
             )
         if not isinstance(passcode, str):
-            passcode = await passcode
+            passcode = Secret(await passcode)
         call = identity.rackspace_token(
             {"RAX-AUTH:passcodeCredentials": {"passcode": passcode}},
             session_id=session_id,
@@ -191,7 +202,7 @@ class RackspaceApiKey(_Rackspace):
     """A Rackspace user name and API key (Rackspace Identity v2.0, "Authenticate with API key")."""
 
     username: str = attrs.field(validator=_text)
-    api_key: str = attrs.field(repr=False, validator=_text)
+    api_key: str = attrs.field(repr=False, converter=_hidden, validator=_text)
     auth_url: str = attrs.field(default=US, kw_only=True, converter=_rackspace_url)
     tenant_id: str | None = attrs.field(default=None, kw_only=True, validator=_optional_text)
 
@@ -207,10 +218,10 @@ class RackspacePassword(_Rackspace):
     """
 
     username: str = attrs.field(validator=_text)
-    password: str = attrs.field(repr=False, validator=_text)
+    password: str = attrs.field(repr=False, converter=_hidden, validator=_text)
     auth_url: str = attrs.field(default=US, kw_only=True, converter=_rackspace_url)
     tenant_id: str | None = attrs.field(default=None, kw_only=True, validator=_optional_text)
-    passcode: str | Callable[[], Awaitable[str]] | None = attrs.field(default=None, kw_only=True, repr=False)
+    passcode: Passcode = attrs.field(default=None, kw_only=True, repr=False, converter=_hidden_passcode)
 
     def _auth(self) -> tuple[Mapping[str, Any], str]:
         return {"passwordCredentials": {"username": self.username, "password": self.password}}, self.password
@@ -223,7 +234,7 @@ class RackspacePassword(_Rackspace):
 class RackspaceToken(_Rackspace):
     """A Rackspace token and the tenant it is for (Rackspace Identity v2.0, "Authenticate with token")."""
 
-    token: str = attrs.field(repr=False, validator=_token_text)
+    token: str = attrs.field(repr=False, converter=_hidden, validator=_token_text)
     tenant_id: str = attrs.field(validator=_text)
     auth_url: str = attrs.field(default=US, kw_only=True, converter=_rackspace_url)
 
@@ -297,7 +308,7 @@ class KeystonePassword(_KeystoneProject):
 
     auth_url: str = attrs.field(converter=_keystone_url)
     username: str = attrs.field(validator=_text)
-    password: str = attrs.field(repr=False, validator=_text)
+    password: str = attrs.field(repr=False, converter=_hidden, validator=_text)
     project_name: str | None = attrs.field(default=None, kw_only=True, validator=_optional_text)
     project_id: str | None = attrs.field(default=None, kw_only=True, validator=_optional_text)
     user_domain_name: str = attrs.field(default="Default", kw_only=True, validator=_text)
@@ -320,7 +331,7 @@ class KeystoneApplicationCredential(_Keystone):
 
     auth_url: str = attrs.field(converter=_keystone_url)
     id: str = attrs.field(validator=_text)
-    secret: str = attrs.field(repr=False, validator=_text)
+    secret: str = attrs.field(repr=False, converter=_hidden, validator=_text)
 
     def _identity(self) -> tuple[Mapping[str, Any], str]:
         credential = {"id": self.id, "secret": self.secret}
@@ -332,7 +343,7 @@ class KeystoneToken(_KeystoneProject):
     """A Keystone token, exchanged for one of a project by name (and domain) or id."""
 
     auth_url: str = attrs.field(converter=_keystone_url)
-    token: str = attrs.field(repr=False, validator=_token_text)
+    token: str = attrs.field(repr=False, converter=_hidden, validator=_token_text)
     project_name: str | None = attrs.field(default=None, kw_only=True, validator=_optional_text)
     project_id: str | None = attrs.field(default=None, kw_only=True, validator=_optional_text)
     project_domain_name: str = attrs.field(default="Default", kw_only=True, validator=_text)
@@ -350,7 +361,7 @@ def _service_url(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> No
 class StaticToken:
     """A token that somebody else looks after, and the image service it is for. There is no sign-in, and no renewal."""
 
-    token: str = attrs.field(repr=False, validator=_token_text)
+    token: str = attrs.field(repr=False, converter=_hidden, validator=_token_text)
     endpoint: str = attrs.field(validator=_service_url)
 
     @property

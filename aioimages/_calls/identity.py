@@ -3,6 +3,7 @@
 The requests hold secrets in their bodies, and their answers hold tokens: neither is ever part of a `repr`.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -104,10 +105,17 @@ class _Versions:
     versions: tuple[_Version, ...]
 
 
+def _token(reply: Reply, place: str, value: str) -> str:
+    """Return a token that can stand in a header."""
+    if not re.fullmatch(r"[!-~]+", value):
+        raise _codec.undecodable(reply, f"{place} holds nothing that can be sent as a token")
+    return value
+
+
 def _read_rackspace(reply: Reply) -> Token:
     access = _codec.one(_RackspaceAnswer)(reply).access
     return Token(
-        value=access.token.id,
+        value=_token(reply, "$.access.token.id", access.token.id),
         expires_at=access.token.expires,
         issued_at=http_date(reply.headers.get("date", "")),
         project_id=access.token.tenant.id,
@@ -149,11 +157,8 @@ def rackspace_token(
 
 def _read_keystone(reply: Reply) -> Token:
     token = _codec.one(_KeystoneAnswer)(reply).token
-    value = reply.headers.get("x-subject-token")
-    if not value:
-        raise _codec.undecodable(reply, "the header X-Subject-Token is missing")
     return Token(
-        value=value,
+        value=_token(reply, "the header X-Subject-Token", reply.headers.get("x-subject-token", "")),
         expires_at=token.expires_at,
         issued_at=token.issued_at,
         project_id=token.project.id,

@@ -153,7 +153,7 @@ def part(container: str, name: str, start: int, stop: int | None, *, etag: str |
     headers = {"Accept": "*/*"}
     if start or stop is not None:
         headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
-    if etag is not None:
+    if etag is not None and re.fullmatch(r"[!#-~]+", etag):
         headers["If-Match"] = f'"{etag}"'
     return Call(
         method="GET", path=_path(container, name), headers=headers, ok=frozenset({200, 206}), read=_codec.nothing
@@ -184,7 +184,9 @@ def description(
     if content_type is not None:
         headers["Content-Type"] = content_type
     for name, value in headers.items():
-        if not isinstance(value, str) or not re.fullmatch(r"[!-~]+(?: [!-~]+)*", value) or ":" in name:
+        if not re.fullmatch(r"[!#-'*+.^_`|~\w-]+", name, re.ASCII):
+            raise ValueError(f"{name!r} is no name of a header: it has letters, digits and - _ . only")
+        if not isinstance(value, str) or not re.fullmatch(r"[!-~]+(?: [!-~]+)*", value):
             raise ValueError(f"{name} is visible ASCII, unlike {value!r}")
     return headers
 

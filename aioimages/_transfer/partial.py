@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -61,9 +62,10 @@ class PartialFile:
         if self._target.exists() and not self._target.is_file():
             code = errno.EISDIR if self._target.is_dir() else errno.EINVAL
             raise OSError(code, os.strerror(code), str(self._given))
-        descriptor = _open(self._path)
-        if not _lock(descriptor) or not _is_at(descriptor, self._path):
-            os.close(descriptor)
+        descriptor = _open_ours(self._path)
+        if descriptor is None or not _lock(descriptor) or not _is_at(descriptor, self._path):
+            if descriptor is not None:
+                os.close(descriptor)
             # Nobody would find what is left under such a name.
             self._resume = False
             self._path = self._path.with_suffix(f".{token_hex(8)}.part")
@@ -143,6 +145,21 @@ class PartialFile:
 
 def _open(path: Path, more: int = 0) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS | more, 0o666)
+
+
+def _open_ours(path: Path) -> int | None:
+    """Make a file, or open one of ours, but nothing that others have put there: a link, or a file that stays theirs."""
+    with suppress(FileExistsError):
+        return _open(path, os.O_EXCL)
+    try:
+        descriptor = _open(path)
+    except OSError:
+        return None
+    found = os.fstat(descriptor)
+    if found.st_nlink == 1 and (os.name != "posix" or found.st_uid == os.geteuid()):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _lock(descriptor: int) -> bool:

@@ -88,10 +88,10 @@ async def stage(
     """Give a cloud in which something goes wrong, and see that the client bears it as it must."""
     raised: list[AioImagesError] = []
 
-    original = AioImagesError.__init__
+    initialize = AioImagesError.__init__
 
     def noted(self: AioImagesError, *args: Any, **options: Any) -> None:
-        original(self, *args, **options)
+        initialize(self, *args, **options)
         raised.append(self)
 
     monkeypatch.setattr(AioImagesError, "__init__", noted)
