@@ -18,9 +18,17 @@ from cattrs.gen import make_dict_structure_fn, override
 from aioimages._call import Reply
 from aioimages._errors import DecodeError, ProtocolError, UnsafeLinkError
 from aioimages._models import WIRE, Page, Store, Task
-from aioimages._nesting import checked
+from aioimages._reading import (
+    UnexpectedTypeError,
+    message,
+    read_document,
+    read_moment,
+    read_tuple,
+    read_tuple_of_str,
+    shallow,
+    strictly,
+)
 from aioimages._text import one_line
-from aioimages._times import moment
 
 __all__ = [
     "document",
@@ -41,44 +49,6 @@ T = TypeVar("T")
 _LONGEST_PROBLEM: Final = 100
 
 
-class _UnexpectedTypeError(ValueError):
-    def __init__(self, expected: str, value: Any) -> None:
-        super().__init__(f"{expected} expected, not {'null' if value is None else type(value).__name__}")
-
-
-def _strictly(expected: type, value: Any, _: object = None) -> Any:
-    # The type itself, not a subclass: JSON's true is no integer.
-    if type(value) is not expected:
-        raise _UnexpectedTypeError(expected.__name__, value)
-    return value
-
-
-def _read_moment(value: Any, _: object = None) -> datetime | None:
-    if type(value) is not str:
-        raise _UnexpectedTypeError("str", value)
-    return moment(value)
-
-
-def _read_tuple_of_str(value: Any, _: object = None) -> tuple[str, ...]:
-    # Glance writes the stores of an image as "fast,cheap".
-    if type(value) is str:
-        return tuple(filter(None, value.split(",")))
-    if type(value) is not list:
-        raise _UnexpectedTypeError("list", value)
-    for item in value:
-        _strictly(str, item)
-    return tuple(value)
-
-
-def _read_tuple(value: Any, _: object = None) -> tuple[Any, ...]:
-    return tuple(checked(_strictly(list, value)))
-
-
-def _read_document(value: Any, _: object = None) -> dict[str, Any]:
-    document: dict[str, Any] = checked(_strictly(dict, value))
-    return document
-
-
 def _is_object(kind: Any) -> bool:
     made_of: Any = get_origin(kind)
     return made_of in (dict, Mapping)
@@ -87,9 +57,9 @@ def _is_object(kind: Any) -> bool:
 def _object_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
     values = get_args(kind)[1]
     if values is Any:
-        return _read_document
+        return read_document
     read = converter.get_structure_hook(values)
-    return lambda value, _: {name: read(item, values) for name, item in _strictly(dict, value).items()}
+    return lambda value, _: {name: read(item, values) for name, item in strictly(dict, value).items()}
 
 
 def _is_sequence(kind: Any) -> bool:
@@ -102,25 +72,20 @@ def _sequence_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]
     items: Any = GenericAlias(list, get_args(kind)[:1])
     read = list_structure_factory(items, converter)
     make: Any = get_origin(kind)
-    return lambda value, _: make(read(_strictly(list, value), kind))
-
-
-def _read_message(value: str) -> str | None:
-    # Rackspace says "None" where it has nothing to say.
-    return None if value in {"", "None"} else value
+    return lambda value, _: make(read(strictly(list, value), kind))
 
 
 _converter: Final = Converter(detailed_validation=True, prefer_attrib_converters=False)
 for _type in (str, int, bool, dict):
-    _converter.register_structure_hook(_type, partial(_strictly, _type))
-_converter.register_structure_hook(datetime, _read_moment)
+    _converter.register_structure_hook(_type, partial(strictly, _type))
+_converter.register_structure_hook(datetime, read_moment)
 _converter.register_structure_hook_factory(_is_sequence, _sequence_hook)
 _converter.register_structure_hook_factory(_is_object, _object_hook)
-_converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _read_tuple_of_str)
-_converter.register_structure_hook_func(lambda kind: kind == tuple[Any, ...], _read_tuple)
+_converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], read_tuple_of_str)
+_converter.register_structure_hook_func(lambda kind: kind == tuple[Any, ...], read_tuple)
 
 # What type checkers see of a `str` that may be missing; a null never gets here.
-_converter.register_structure_hook_func(lambda kind: kind == str | Any, partial(_strictly, str))
+_converter.register_structure_hook_func(lambda kind: kind == str | Any, partial(strictly, str))
 
 _PLAIN: Final = (str, int, bool)
 
@@ -202,7 +167,7 @@ class _Structure(Generic[T]):
 
     def __call__(self, raw: Any, _: object = None) -> T:
         if type(raw) is not dict:
-            raise _UnexpectedTypeError("dict", raw)
+            raise UnexpectedTypeError("dict", raw)
         try:
             return self._straight(raw)
         except _MISFIT:
@@ -216,13 +181,13 @@ class _Structure(Generic[T]):
             for wire, default, name, types, read, kind in self._slots
         }
         if self._rest is not None:
-            values[self._rest] = rest if _FLAT.issuperset(map(type, rest.values())) else checked(rest)
+            values[self._rest] = rest if _FLAT.issuperset(map(type, rest.values())) else shallow(rest)
         made = self._cls.__new__(self._cls)
         object.__setattr__(made, "__dict__", values)
         return made
 
     def _carefully(self, raw: dict[str, Any]) -> T:
-        checked(raw)
+        shallow(raw)
         fields = _fields(self._cls)
         needed = {
             key: value
@@ -248,7 +213,7 @@ def _task_hook(raw: Any, _: object) -> Task:
     task = _structure_task(raw, None)
     changes: dict[str, Any] = {}
     if task.message is not None:
-        changes["message"] = _read_message(task.message)
+        changes["message"] = message(task.message)
     made = (task.result or {}).get("image_id")
     if task.image_id is None and isinstance(made, str):
         changes["image_id"] = made
@@ -392,7 +357,7 @@ def _next_marker(reply: Reply, link: Any) -> str | None:
     if link is None or link == "":
         return None
     if not isinstance(link, str):
-        raise undecodable(reply, f"{_UnexpectedTypeError('str', link)} at $.next")
+        raise undecodable(reply, f"{UnexpectedTypeError('str', link)} at $.next")
     try:
         target = urljoin(reply.url, link)
         leaves = "\\" in link or "@" in urlsplit(target).netloc or origin(target) != origin(reply.url)

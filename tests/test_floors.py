@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).parent.parent / "aioimages"
 # From the ground up. Modules of one package share its floor.
 FLOORS = [
     {"_secrets", "_text"},
-    {"_formats", "_models", "_nesting", "_progress", "_times", "_version"},
+    {"_formats", "_models", "_progress", "_times", "_version"},
     {"_errors"},
-    {"_dialect", "_policy", "_call", "_proxies", "_tls", "progress", "vhd"},
+    {"_dialect", "_policy", "_call", "_proxies", "_reading", "_tls", "progress", "vhd"},
     {"_codec", "_experience"},
     {"_calls", "_fault"},
     {"_http", "_lifetime", "_groups", "_limiter"},
