@@ -3,11 +3,15 @@
 import asyncio
 import math
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from aioimages._errors import ClientClosedError
 
 __all__ = ["Lifetime", "TimeLimit", "TimeLimits"]
+
+
+# A busy loop is late, too, but not by so much.
+_STANDSTILL_SECONDS: Final = 0.5
 
 
 class _Span:
@@ -93,12 +97,17 @@ class TimeLimits:
             if self._timer.when() <= ends_at:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(ends_at, self._look, loop)
+        self._timer = loop.call_at(ends_at, self._look, loop, ends_at)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop, due_at: float) -> None:
         self._timer = None
         now = loop.time()
+        late = now - due_at
         for limit in [limit for limit in self.running if limit.ends_at <= now]:
+            if late > _STANDSTILL_SECONDS and not limit.was_spared:
+                # The loop stood still, and has not seen yet what came meanwhile.
+                limit.was_spared, limit.ends_at = True, now + late
+                continue
             self.running.discard(limit)
             limit.cut()
         self.watch(loop, min((limit.ends_at for limit in self.running), default=math.inf))
@@ -109,6 +118,7 @@ class TimeLimit(_Span):
 
     Attributes:
         ends_at: When that is, on the loop's clock. It only ever moves on.
+        was_spared: Whether it was moved on once because the loop stood still.
     """
 
     def __init__(self, limits: TimeLimits, *, is_endless: bool = False) -> None:
@@ -116,6 +126,7 @@ class TimeLimit(_Span):
         self._limits = limits
         self._seconds = math.inf if is_endless else limits.seconds
         self.ends_at = math.inf
+        self.was_spared = False
 
     def __enter__(self) -> Self:
         self.begin()
