@@ -133,7 +133,7 @@ class Client:
         )
         self._lifetime = Lifetime()
         places = _places(concurrency)
-        exchange = Exchange(self._http, Limiter(places), _policy("retry", retry, RetryPolicy), timeout.call)
+        exchange = Exchange(self._http, Limiter(places), _policy("retry", retry, RetryPolicy), timeout)
         run = Session(
             exchange,
             TokenSource(credentials, exchange),

@@ -31,7 +31,7 @@ from aioimages._http import Http, Stream
 from aioimages._lifetime import TimeLimit, TimeLimits
 from aioimages._limiter import Limiter, Rank, RetryBudget, Turn
 from aioimages._models import Token
-from aioimages._policy import Retrier, RetryPolicy
+from aioimages._policy import Retrier, RetryPolicy, TimeoutPolicy
 from aioimages._secrets import echoes
 
 __all__ = ["Exchange", "Trail", "is_passing", "pause_after"]
@@ -112,12 +112,13 @@ class Exchange:
     takes or gives them may itself call the service.
     """
 
-    def __init__(self, http: Http, limiter: Limiter, retry: RetryPolicy, call_seconds: float | None) -> None:
+    def __init__(self, http: Http, limiter: Limiter, retry: RetryPolicy, timeout: TimeoutPolicy) -> None:
         self._http = http
         self._limiter = limiter
         self.retry = retry
+        self.timeout = timeout
         self._budget = RetryBudget(retry.budget)
-        self._limits = TimeLimits(call_seconds)
+        self._limits = TimeLimits(timeout.call)
 
     @property
     def requests(self) -> int:

@@ -70,6 +70,11 @@ def _is_positive(_: object, attribute: "attrs.Attribute[Any]", value: float) -> 
         raise ValueError(f"{attribute.name} is a number of seconds above 0, not {value}")
 
 
+def _is_positive_or_none(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
+    if value is not None:
+        _is_positive(_, attribute, value)
+
+
 def _is_count(_: object, attribute: "attrs.Attribute[Any]", value: int) -> None:
     count(attribute.name, value, least=1)
 
@@ -94,11 +99,13 @@ class TimeoutPolicy:
         connect: To make one connection.
         read: Between two pieces of an answer.
         call: For one request with all its attempts. A wait has a limit of its own, and a listing has one for each page.
+        crawl: For data that are downloaded to come at less than 1 KiB a second, before the connection is made anew.
     """
 
     connect: float | None = attrs.field(default=10.0, validator=_is_seconds_or_none)
     read: float | None = attrs.field(default=60.0, validator=_is_seconds_or_none)
     call: float | None = attrs.field(default=120.0, validator=_is_seconds_or_none)
+    crawl: float | None = attrs.field(default=30.0, validator=_is_positive_or_none)
 
 
 @attrs.frozen(kw_only=True)
@@ -117,7 +124,7 @@ class ConcurrencyPolicy:
 
     most: int = attrs.field(default=64, validator=_is_count)
     least: int = attrs.field(default=1, validator=_is_count)
-    rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_is_positive))
+    rate: float | None = attrs.field(default=None, validator=_is_positive_or_none)
 
     def __attrs_post_init__(self) -> None:
         if self.least > self.most:
@@ -252,7 +259,7 @@ class PollPolicy:
     first: float = attrs.field(default=1.0, validator=_is_positive)
     growth: float = attrs.field(default=1.5, validator=_is_at_least_one)
     ceiling: float = attrs.field(default=30.0, validator=_is_positive)
-    floor: float | None = attrs.field(default=None, validator=attrs.validators.optional(_is_positive))
+    floor: float | None = attrs.field(default=None, validator=_is_positive_or_none)
     jitter: float = attrs.field(default=0.1, validator=_is_share)
     timeout: float | None = attrs.field(default=None, validator=_is_seconds_or_none)
 

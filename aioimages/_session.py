@@ -99,6 +99,7 @@ class Session:
         self.lifetime = lifetime
         self.retry = exchange.retry
         self.retrying = exchange.retrying
+        self.timeout = exchange.timeout
         self._exchange = exchange
         self._tokens = tokens
         self._endpoint = endpoint

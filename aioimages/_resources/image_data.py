@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from aioimages._call import Call
 from aioimages._calls import data as calls
@@ -23,6 +23,8 @@ from aioimages._transfer.source import Source, UploadSource, source_of
 from aioimages._transfer.upload import Uploader
 
 __all__ = ["ImageData", "given_source"]
+
+Verify = bool | Literal["strict"]
 
 
 async def given_source(data: UploadSource, size_bytes: int | None, *, decompress: bool) -> Source:
@@ -131,7 +133,7 @@ class ImageData:
         resume: bool = False,
         parts: int = 1,
         prefer: str | Sequence[str] = (),
-        verify: bool = True,
+        verify: Verify = True,
         timeout: float | None = None,
         progress: Progress | None = None,
     ) -> Coroutine[Any, Any, Download]: ...
@@ -144,7 +146,7 @@ class ImageData:
         *,
         parts: int = 1,
         prefer: str | Sequence[str] = (),
-        verify: bool = True,
+        verify: Verify = True,
     ) -> AbstractAsyncContextManager[DataStream]: ...
 
     def download(
@@ -155,7 +157,7 @@ class ImageData:
         resume: bool = False,
         parts: int = 1,
         prefer: str | Sequence[str] = (),
-        verify: bool = True,
+        verify: Verify = True,
         timeout: float | None = None,
         progress: Progress | None = None,
     ) -> Coroutine[Any, Any, Download] | AbstractAsyncContextManager[DataStream]:
@@ -179,20 +181,23 @@ class ImageData:
                 should this one fail (paths only).
             parts: How many parts to fetch at a time, where the image's store gives parts.
             prefer: The stores to take them from, the best first.
-            verify: Whether to digest and compare them; their length is compared in any case.
+            verify: Whether to digest and compare them; their length is compared in any case. `"strict"` takes none
+                whose digest the service does not tell, or tells as an MD5 only, which can be forged.
             timeout: Seconds that it may take; `None` is as long as it takes.
             progress: Who wants to know how far it is.
 
         Raises:
             NoImageDataError: The image has none yet.
             ForbiddenError: The image is deactivated.
-            ChecksumMismatchError: They are not what the service says, or that is said in a way unknown to this Python.
+            ChecksumMismatchError: They are not what the service says, or cannot be checked as they should be.
             TransferInterruptedError: The connection broke, again and again.
-            SourceChangedError: The image was deleted or deactivated meanwhile.
+            SourceChangedError: The image was deleted, deactivated or replaced meanwhile.
             OSError: The file cannot be written.
         """
         supported(self._session.dialect, Operation.DATA)
         image_path(image_id)
+        if not isinstance(verify, bool) and verify != "strict":
+            raise ValueError(f"verify is True, False or 'strict', not {verify!r}")
         wanted = tuple(map(stores.store_name, [prefer] if isinstance(prefer, str) else prefer))
         downloader = Downloader(
             session=self._session,
@@ -203,7 +208,7 @@ class ImageData:
         )
         return downloader.stream_or_fetch(destination, resume=resume, timeout=timeout)
 
-    async def _remote(self, image_id: str, prefer: Sequence[str], *, verify: bool) -> Remote:
+    async def _remote(self, image_id: str, prefer: Sequence[str], *, verify: Verify) -> Remote:
         image = await self._session.run(get_image(image_id))
         return Remote(
             name=f"image {image_id}",
@@ -212,8 +217,8 @@ class ImageData:
                 self._session.dialect, image_id, start=start, stop=stop, prefer=prefer
             ),
             size=image.size,
-            expected=expected_of(image) if verify else None,
-            takes_md5=verify,
+            expected=expected_of(image, is_strict=verify == "strict") if verify else None,
+            takes_md5=bool(verify),
         )
 
     async def start_import(

@@ -209,8 +209,11 @@ class Objects:
     ) -> Coroutine[Any, Any, Download] | AbstractAsyncContextManager[DataStream]:
         """Fetch an object's data, and check them; a large object's segment by segment.
 
-        The arguments, results and errors are those of `client.images.download`.
+        The arguments, results and errors are those of `client.images.download`; but none can be strict, as MD5 is all
+        that Cloud Files tells.
         """
+        if not isinstance(verify, bool):
+            raise TypeError(f"verify is a bool, not {type(verify).__name__}")
         calls.get(container, name)
         downloader = Downloader(
             session=self._session,

@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import logging
+from contextlib import suppress
 from typing import Final, Protocol
 
 import attrs
@@ -10,7 +12,9 @@ from aioimages._errors import ChecksumMismatchError
 from aioimages._models import Image
 from aioimages._transfer.pump import Batch
 
-__all__ = ["DEFAULT_ALGORITHM", "Digest", "Expected", "ExpectedSegments", "Verifier", "expected_of", "known"]
+__all__ = ["DEFAULT_ALGORITHM", "Digest", "Expected", "ExpectedSegments", "Verifier", "expected_of", "known", "told_of"]
+
+_log: Final = logging.getLogger("aioimages")
 
 # What Glance uses where its operator chose no other.
 DEFAULT_ALGORITHM: Final = "sha512"
@@ -76,7 +80,9 @@ class ExpectedSegments:
 
 def known(algorithm: str) -> bool:
     """Say whether data can be checked with an algorithm here."""
-    return algorithm in _FITTING and algorithm in hashlib.algorithms_available
+    with suppress(ValueError):
+        return algorithm in _FITTING and bool(hashlib.new(algorithm, usedforsecurity=False))
+    return False
 
 
 class Digest:
@@ -162,19 +168,35 @@ class _Segments:
             raise ChecksumMismatchError(f"{what}: {problem}", expected=problem.expected, actual=problem.actual)
 
 
-def expected_of(image: Image) -> Expected | None:
-    """Return what the service says that an image's data are, or `None` where it says nothing.
+def told_of(image: Image) -> Expected | None:
+    """Return the best digest of an image's data that the service tells, of those that can be made here."""
+    if image.os_hash_algo and image.os_hash_value and known(image.os_hash_algo):
+        return Expected(image.os_hash_algo, image.os_hash_value)
+    return Expected("md5", image.checksum) if image.checksum and known("md5") else None
+
+
+def expected_of(image: Image, *, is_strict: bool) -> Expected | None:
+    """Return the digest that an image's data must have, or `None` where the service tells none.
 
     Raises:
-        ChecksumMismatchError: They are said in a way that cannot be checked here.
+        ChecksumMismatchError: None of those that it tells can be made here; or, where it is strict, none is told that
+            cannot be forged.
     """
-    if image.os_hash_algo and image.os_hash_value:
-        if not known(image.os_hash_algo):
-            raise ChecksumMismatchError(
-                f"the data of image {image.id} are to be checked with {image.os_hash_algo[:40]!r}, which this Python "
-                "lacks; give verify=False to take them unchecked",
-                expected=image.os_hash_value,
-                actual="",
-            )
-        return Expected(image.os_hash_algo, image.os_hash_value)
-    return Expected("md5", image.checksum) if image.checksum else None
+    told = told_of(image)
+    named = image.os_hash_algo if image.os_hash_value else None
+    if is_strict and (told is None or told.algorithm == "md5"):
+        best = told.algorithm if told else named or "nothing"
+        raise _cannot_check(image, f"cannot be checked strictly: what the service tells of them is {best[:40]!r}")
+    if named and told is None:
+        raise _cannot_check(image, f"are to be checked with {named[:40]!r}, which this Python lacks")
+    if named and told and told.algorithm != named:
+        _log.warning("image %s is hashed with %.40r, which this Python lacks: its MD5 is compared", image.id, named)
+    return told
+
+
+def _cannot_check(image: Image, why: str) -> ChecksumMismatchError:
+    return ChecksumMismatchError(
+        f"the data of image {image.id} {why}; give verify=False to take them unchecked",
+        expected=image.os_hash_value or image.checksum or "",
+        actual="",
+    )

@@ -13,7 +13,18 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from aioimages._errors import BadRequestError, ChecksumMismatchError, StatusError, TransportTimeoutError
+from aioimages._errors import (
+    AioImagesError,
+    BadRequestError,
+    ChecksumMismatchError,
+    ForbiddenError,
+    GoneError,
+    NotFoundError,
+    ProtocolError,
+    SourceChangedError,
+    StatusError,
+    TransportTimeoutError,
+)
 from aioimages._exchange import pause_after
 from aioimages._http import Stream
 from aioimages._models import Download
@@ -58,11 +69,18 @@ class DataStream:
         result: What came of it, once the last piece has passed.
     """
 
-    def __init__(self, remote: Remote, pieces: AsyncGenerator[bytes, None], check: Check) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        pieces: AsyncGenerator[bytes, None],
+        check: Check,
+        guard: AbstractAsyncContextManager[None],
+    ) -> None:
         self.key = remote.key
         self.size_bytes = remote.size
         self.result: Download | None = None
         self._check = check
+        self._guard = guard
         # One for all who iterate, so that each goes on where the one before stopped.
         self._iterator = self._checked(pieces)
 
@@ -75,18 +93,19 @@ class DataStream:
 
     async def _checked(self, source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         hashing: asyncio.Future[Any] | None = None
-        try:
-            async with aclosing(batches(source)) as gathered:
-                async for batch in gathered:
-                    if hashing is not None:
-                        await hashing
-                    hashing = asyncio.ensure_future(anyio.to_thread.run_sync(self._check.take, batch))
-                    for piece in batch:
-                        yield piece
-        finally:
-            if hashing is not None:
-                await asyncio.wait([hashing])
-        self.result = self._check.result()
+        async with self._guard:
+            try:
+                async with aclosing(batches(source)) as gathered:
+                    async for batch in gathered:
+                        if hashing is not None:
+                            await hashing
+                        hashing = asyncio.ensure_future(anyio.to_thread.run_sync(self._check.take, batch))
+                        for piece in batch:
+                            yield piece
+            finally:
+                if hashing is not None:
+                    await asyncio.wait([hashing])
+            self.result = self._check.result()
 
 
 @attrs.frozen(kw_only=True)
@@ -167,7 +186,7 @@ class Downloader:
         """Give them to the block, piece by piece."""
         remote = await self.find()
         check = Check(remote)
-        stream = DataStream(remote, self._pieces(remote, check), check)
+        stream = DataStream(remote, self._pieces(remote, check), check, self._or_changed(remote))
         try:
             yield stream
         finally:
@@ -184,11 +203,31 @@ class Downloader:
             meter.advance(sum(map(len, batch)))
 
         try:
-            pieces = self._pieces(remote, check)
-            await pump(batches(pieces), in_thread(check.take), write, one_by_one(count))
-            return check.result()
+            async with self._or_changed(remote):
+                pieces = self._pieces(remote, check)
+                await pump(batches(pieces), in_thread(check.take), write, one_by_one(count))
+                return check.result()
         finally:
             meter.end()
+
+    @asynccontextmanager
+    async def _or_changed(self, remote: Remote) -> AsyncIterator[None]:
+        """Where data are not what they should be, find out whether they are others by now, and say so."""
+        try:
+            yield
+        except (ChecksumMismatchError, ProtocolError) as error:
+            if await self._has_changed(remote):
+                raise SourceChangedError(f"{remote.name} changed while it was read: {error}") from error
+            raise
+
+    async def _has_changed(self, remote: Remote) -> bool:
+        try:
+            now = await self.find()
+        except (ForbiddenError, GoneError, NotFoundError):
+            return True
+        except AioImagesError:
+            return False
+        return (now.size, now.expected) != (remote.size, remote.expected)
 
     async def _check_prefix(self, remote: Remote, check: Check, there: PartialFile) -> None:
         if remote.size is not None and there.size_bytes > remote.size:

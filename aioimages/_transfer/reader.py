@@ -1,5 +1,6 @@
 """Data from a place on, in order, through as many connections as it takes."""
 
+import math
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -23,6 +24,7 @@ from aioimages._errors import (
     StatusError,
     TransferInterruptedError,
     TransportError,
+    TransportTimeoutError,
 )
 from aioimages._exchange import pause_after
 from aioimages._http import Stream
@@ -34,7 +36,30 @@ __all__ = ["NoPartsError", "Reader"]
 # So many connections in a row that bring nothing worth the name end it.
 _CUTS: Final = 10
 _WORTH_BYTES: Final = 2**16
+_LEAST_BYTES_PER_SECOND: Final = 1024
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+
+
+class _Crawl:
+    """Notices data that come, but hardly. How long others take with what came does not count."""
+
+    def __init__(self, patience: float | None) -> None:
+        self._patience = math.inf if patience is None else patience
+        self._waited = 0.0
+        self._bytes = 0
+
+    def note(self, size_bytes: int, waited: float) -> None:
+        """Note what came, and how long it was waited for."""
+        self._waited += waited
+        self._bytes += size_bytes
+
+    def check(self) -> None:
+        """Raise `TransportTimeoutError` where hardly anything came for so long."""
+        if self._waited < self._patience:
+            return
+        if self._bytes < self._waited * _LEAST_BYTES_PER_SECOND:
+            raise TransportTimeoutError(f"only {self._bytes} bytes came in {self._waited:.0f} s")
+        self._waited, self._bytes = 0.0, 0
 
 
 class NoPartsError(Exception):
@@ -96,6 +121,8 @@ class Reader:
                 asked = pause_after(error)
                 if asked is None or asked > retry.retry_after_limit:
                     raise
+                if before < self._place == self._end:
+                    return
                 problem, pause = error, asked
             self._has_begun = True
             # Where the data begin anew with each connection, none of them is for free.
@@ -115,9 +142,10 @@ class Reader:
         return self.total if self._stop is None else self._stop
 
     async def _one_connection(self) -> AsyncGenerator[bytes, None]:
+        crawl = _Crawl(self._session.timeout.crawl)
         async with await self._connect() as stream:
             passed_over = await self._find_place(stream)
-            while piece := await self._read(stream):
+            while piece := await self._read(stream, crawl):
                 if passed_over:
                     passed_over, piece = max(0, passed_over - len(piece)), piece[passed_over:]
                     if not piece:
@@ -128,6 +156,8 @@ class Reader:
                         f"{self._remote.name} should have {self._end} bytes of data, and there are more"
                     )
                 yield piece
+        if self._remote.size is None and not self._place:
+            raise NoImageDataError(f"{self._remote.name} has no data")
         if self.total is None:
             self.total = self._place
         elif self._place < self.total and stream.status == HTTPStatus.OK and "content-length" in stream.headers:
@@ -137,9 +167,13 @@ class Reader:
                 actual=str(self._place),
             )
 
-    async def _read(self, stream: Stream) -> bytes:
+    async def _read(self, stream: Stream, crawl: "_Crawl") -> bytes:
+        crawl.check()
+        asked_at = anyio.current_time()
         with self._session.lifetime.span():
-            return await stream.read()
+            piece = await stream.read()
+        crawl.note(len(piece), anyio.current_time() - asked_at)
+        return piece
 
     async def _connect(self) -> Stream:
         try:
@@ -147,7 +181,7 @@ class Reader:
         except StatusError as error:
             refused = isinstance(error, BadRequestError) or error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
             gone = isinstance(error, ForbiddenError | GoneError | NotFoundError)
-            if self._has_begun and (gone or error.status == HTTPStatus.PRECONDITION_FAILED):
+            if (self._has_begun and gone) or error.status == HTTPStatus.PRECONDITION_FAILED:
                 raise SourceChangedError(f"{self._remote.name} changed while it was read: {error}") from error
             if not (refused and "Range" in self._call().headers):
                 raise

@@ -23,7 +23,7 @@ from aioimages._models import Image
 from aioimages._policy import PollPolicy
 from aioimages._progress import Progress
 from aioimages._session import Session
-from aioimages._transfer.digest import DEFAULT_ALGORITHM, Digest, Expected, known
+from aioimages._transfer.digest import DEFAULT_ALGORITHM, Digest, told_of
 from aioimages._transfer.sending import Sender
 from aioimages._transfer.source import Source
 
@@ -184,7 +184,7 @@ class Uploader:
                 expected=str(sender.source.size_bytes or sender.sent_bytes),
                 actual=str(image.size),
             )
-        expected = _told_by(image)
+        expected = told_of(image)
         if expected is None or expected.algorithm != sender.digest.algorithm:
             if expected is None or not sender.source.is_replayable:
                 algorithm = image.os_hash_algo or "nothing that this Python has"
@@ -192,9 +192,3 @@ class Uploader:
                 return
             await sender.read_again(expected.algorithm)
         sender.digest.check(expected, f"image {image.id} has other data than were sent")
-
-
-def _told_by(image: Image) -> Expected | None:
-    if image.os_hash_algo and image.os_hash_value and known(image.os_hash_algo):
-        return Expected(image.os_hash_algo, image.os_hash_value)
-    return Expected("md5", image.checksum) if image.checksum else None

@@ -131,6 +131,8 @@ async def test_destinations(world: World, tmp_path: Path) -> None:
         await download("image", 5)
     with pytest.raises(ValueError, match="resume needs a path"):
         await download("image", io.BytesIO(), resume=True)
+    with pytest.raises(ValueError, match="verify is True, False or 'strict', not 'no'"):
+        await download("image", tmp_path / "disk.raw", verify="no")
     with pytest.raises(ValueError, match="parts is at least 1"):
         await download("image", tmp_path / "disk.raw", parts=0)
     with pytest.raises(ValueError, match="timeout cannot be negative"):

@@ -1,8 +1,10 @@
 """A proxy in front of all services of a cloud that passes requests on, or does something wrong with them."""
 
 import asyncio
+import fcntl
 import socket
 import struct
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +25,8 @@ _PER_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "
 _NOBODY_LISTENS = 500
 # What was written comes first.
 _BEFORE_RESET_SECONDS = 0.05
+# A client in the same loop has done all it can by then.
+_TURNS = 20
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,27 @@ async def _end(request: web.Request, how: str) -> web.StreamResponse:
     if how == "stall":
         await asyncio.Event().wait()
     if how == "reset":
-        await asyncio.sleep(_BEFORE_RESET_SECONDS)
+        await _read_by_client(request)
         reset(request)
     elif request.transport is not None:
         request.transport.close()
     return web.Response(status=_NOBODY_LISTENS)
+
+
+async def _read_by_client(request: web.Request) -> None:
+    """Wait until a client in this loop has read what was written: a reset throws away what is on its way."""
+    transport = request.transport
+    while transport is not None and not transport.is_closing() and _unread(transport):  # noqa: ASYNC110  # sets no event
+        await asyncio.sleep(0.005)
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
+def _unread(transport: asyncio.Transport) -> int:
+    """Return how many bytes have not reached the client's system."""
+    number = transport.get_extra_info("socket").fileno()
+    (sent,) = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, b"\0" * 4))
+    return transport.get_write_buffer_size() + int(sent)
 
 
 async def _write(request: web.Request, data: bytes) -> None:
@@ -135,16 +155,19 @@ class NetworkFaults(Faults):
         *,
         body: Callable[[bytes], bytes] | None = None,
         status: int | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         **which: object,
     ) -> Fault:
-        """Do what was asked, and give another answer."""
+        """Do what was asked, and give another answer; a header that is `None` is left out."""
 
         async def strike(request: web.Request, forward: Handler) -> web.StreamResponse:
             reply = await forward(request)
             changed = {name: value for name, value in reply.headers.items() if name.lower() not in _PER_HOP}
             data = body(_body(reply)) if body else _body(reply)
-            return web.Response(status=status or reply.status, body=data, headers={**changed, **(headers or {})})
+            changed |= {name: value for name, value in (headers or {}).items() if value is not None}
+            for name in (name for name, value in (headers or {}).items() if value is None):
+                changed.pop(name, None)
+            return web.Response(status=status or reply.status, body=data, headers=changed)
 
         return self._add(strike, which)
 

@@ -95,7 +95,7 @@ async def clients(session: aiohttp.ClientSession, context: ssl.SSLContext) -> No
         endpoint="https://images.cloud.example/v2",
         dialect="openstack",
         session=session,
-        timeout=TimeoutPolicy(connect=5, read=None, call=30),
+        timeout=TimeoutPolicy(connect=5, read=None, call=30, crawl=10),
         retry=RetryPolicy(attempts=3),
         poll=PollPolicy(first=1, ceiling=10, floor=0.5),
         concurrency=ConcurrencyPolicy(most=64, least=4, rate=20),
@@ -171,6 +171,7 @@ async def download(client: Client, path: Path) -> None:
     assert_type(done.verified, bool)
     async with await anyio.open_file(path, "wb") as file:
         assert_type(await client.images.download("id", file, timeout=60), Download)
+    assert_type(await client.images.download("id", path, verify="strict"), Download)
     async with client.images.download("id", verify=False) as stream:
         assert_type(stream, DataStream)
         async for piece in stream:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aioimages import PollPolicy, RetryPolicy
+from aioimages import PollPolicy, RetryPolicy, TimeoutPolicy
 from aioimages._policy import seconds
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +40,14 @@ def test_what_is_no_duration(value: Any, kind: type[Exception]) -> None:
     """What is no duration is refused, by name."""
     with pytest.raises(kind, match="timeout"):
         seconds("timeout", value)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(0, ValueError), (-1, ValueError), ("5", TypeError), (True, TypeError)])
+def test_crawl(value: Any, kind: type[Exception]) -> None:
+    """How long data may crawl is more than no time, or for ever."""
+    assert TimeoutPolicy(crawl=None).crawl is None
+    with pytest.raises(kind, match="crawl"):
+        TimeoutPolicy(crawl=value)
 
 
 async def _delays(policy: RetryPolicy, asked: float | None, *, deadline: float = float("inf")) -> list[float]:
