@@ -19,7 +19,6 @@ from aioimages import (
     ConfigurationError,
     EndpointNotFoundError,
     PollPolicy,
-    PoolTimeoutError,
     ProtocolError,
     ProxyError,
     RetryPolicy,
@@ -296,26 +295,6 @@ async def test_closing_with_a_borrowed_session(world: World) -> None:
         await client.close()
         outcomes = await asyncio.wait_for(asyncio.gather(*under_way, return_exceptions=True), 2)
     assert {type(outcome) for outcome in outcomes} == {ClientClosedError}
-
-
-async def test_borrowed_connections_that_are_all_taken(world: World) -> None:
-    """When a borrowed pool has no connection free in time, nothing was sent, and the error says so."""
-    world.emulator.faults.hang(path="/openstack/RegionOne/image/v2/schemas")
-    wire = await world.site.wire(world.site.producer)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
-        client = world.client(
-            StaticToken(wire.token, f"{wire.root}/v2"),
-            session=session,
-            timeout=TimeoutPolicy(connect=0.2, call=5),
-            retry=ONCE,
-        )
-        hanging = asyncio.create_task(client.schemas.image())
-        await asyncio.sleep(0.1)
-        with pytest.raises(PoolTimeoutError, match="no connection of the pool"):
-            await client.schemas.member()
-        hanging.cancel()
-        await asyncio.gather(hanging, return_exceptions=True)
-        await client.close()
 
 
 async def test_server_that_does_not_take_connections() -> None:

@@ -3,13 +3,10 @@
 import hashlib
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 import pytest
 from clouds import World
 
@@ -212,49 +209,3 @@ async def test_wait_for_an_image_whose_task_left_its_lock(world: World, status: 
         return
     with pytest.raises(TaskFailedError, match="the store burnt down"):
         await world.producer.images.wait(image_id, timeout=5)
-
-
-FULL_DISK = """
-import asyncio, os, subprocess, sys
-from aioimages import Client, StaticToken
-
-async def main(endpoint, image_id, folder):
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
-    async with Client(StaticToken(sys.stdin.readline().strip(), endpoint)) as client:
-        try:
-            await client.images.download(image_id, os.path.join(folder, "disk.raw"))
-        except OSError as error:
-            await asyncio.sleep(0.1)  # what is closed needs a turn of the loop
-            print(error.strerror, os.listdir(folder), asyncio.all_tasks() == {asyncio.current_task()})
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
-
-async def test_disk_that_fills_up(world: World, tmp_path: Path) -> None:
-    """A disk without room is the system's own error, and nothing is left on it."""
-    wire = await world.site.wire(world.site.producer)
-    command = [sys.executable, "-W", "error", "-c", FULL_DISK, wire.root, planted(world), str(tmp_path)]
-
-    def run() -> "subprocess.CompletedProcess[str]":
-        # A namespace of its own: there everybody may mount.
-        return subprocess.run(
-            ["unshare", "--map-root-user", "--mount", *command],
-            input=f"{wire.token}\n",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    ran = await anyio.to_thread.run_sync(run)
-    assert ran.stderr == ""
-    assert ran.stdout == "No space left on device [] True\n"
-
-
-async def test_folder_that_may_not_be_written_to(world: World) -> None:
-    """A folder that nobody may write to is the system's own error, before anything is fetched."""
-    image_id = planted(world)
-    with pytest.raises(PermissionError):
-        await world.producer.images.download(image_id, "/sys/disk.raw")
-    assert world.watch.to("/file") == []

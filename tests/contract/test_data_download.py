@@ -14,7 +14,6 @@ from aioimages import (
     Download,
     ForbiddenError,
     Image,
-    NoImageDataError,
     NotFoundError,
 )
 
@@ -150,17 +149,6 @@ async def test_begin_anew(world: World, tmp_path: Path) -> None:
     assert names(tmp_path) == ["disk.raw"]
 
 
-async def test_image_without_data(world: World, tmp_path: Path) -> None:
-    """An image without data is an error, not an empty file."""
-    image = await world.make_image()
-    with pytest.raises(NoImageDataError, match=image.id):
-        await world.producer.images.download(image.id, tmp_path / "disk.raw")
-    async with world.producer.images.download(image.id) as stream:
-        with pytest.raises(NoImageDataError):
-            await anext(aiter(stream))
-    assert names(tmp_path) == []
-
-
 async def test_unknown_image(world: World, tmp_path: Path) -> None:
     """An image that is not there has no data, and the file stays as it was."""
     (tmp_path / "disk.raw").write_bytes(b"old")
@@ -187,21 +175,6 @@ async def test_preferred_store(world: World, tmp_path: Path) -> None:
     assert request.query == "prefer=cheap%2Cfast"
     with pytest.raises(BadRequestError):
         await world.producer.images.download(image.id, tmp_path / "disk.raw", prefer="nowhere")
-
-
-async def test_places_where_no_file_can_be(world: World, tmp_path: Path) -> None:
-    """A folder, a device, a folder that is not there: each is Python's own error, and nothing is fetched."""
-    image = await filled(world)
-    world.watch.clear()
-    for place, kind in (
-        (tmp_path, IsADirectoryError),
-        (Path("/dev/null"), OSError),
-        (tmp_path / "missing" / "disk.raw", FileNotFoundError),
-    ):
-        with pytest.raises(kind):
-            await world.producer.images.download(image.id, place)
-    assert world.watch.to("/file") == []
-    assert names(tmp_path) == []
 
 
 async def test_without_checks(world: World, tmp_path: Path) -> None:

@@ -3,9 +3,7 @@
 import asyncio
 import hashlib
 import os
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +16,7 @@ from aioimages import (
     NotFoundError,
     RetryPolicy,
     ServerError,
-    SourceChangedError,
     TimeoutPolicy,
-    TransferInterruptedError,
-    TransportTimeoutError,
     UnauthorizedError,
     UnreplayableBodyError,
 )
@@ -54,11 +49,6 @@ async def pieces() -> AsyncIterator[bytes]:
         yield DATA[start : start + 100_000]
 
 
-def paths(folder: Path) -> list[Path]:
-    """Return what is in a folder."""
-    return list(folder.iterdir())
-
-
 def names(folder: Path) -> list[str]:
     """Return how it is called."""
     return [path.name for path in folder.iterdir()]
@@ -67,13 +57,6 @@ def names(folder: Path) -> list[str]:
 def sizes(folder: Path) -> list[int]:
     """Return how large it is."""
     return [path.stat().st_size for path in folder.iterdir()]
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Wait, for a minute at the most."""
-    async with asyncio.timeout(60):
-        while not is_so():  # noqa: ASYNC110  # another program does it, and sets no event here
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -91,53 +74,6 @@ async def test_download_that_is_cut_fifty_times(world: World, proxy: Broken, tmp
     assert breaking.requests == 51
     assert breaking.received_bytes < 1.1 * len(data)
     await client.close()
-
-
-KILLED = """
-import asyncio, sys
-from aioimages import Client, StaticToken
-
-async def main(endpoint, image_id, path):
-    async with Client(StaticToken(sys.stdin.readline().strip(), endpoint)) as client:
-        done = await client.images.download(image_id, path, resume=True)
-        print(done.resumed_bytes)
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
-
-@pytest.mark.slow
-async def test_program_that_is_killed(world: World, tmp_path: Path) -> None:
-    """A program that is killed in the middle of a download goes on with it when it is started again."""
-    data = os.urandom(MIB) * 256
-    image = await world.make_image(data=data)
-    wire = await world.site.wire(world.site.producer)
-    async with breaking_proxy(wire.root) as (breaking, endpoint):
-
-        async def start() -> asyncio.subprocess.Process:
-            arguments = (sys.executable, "-c", KILLED, endpoint, image.id, str(tmp_path / "disk.raw"))
-            pipe = asyncio.subprocess.PIPE
-            process = await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe)
-            assert process.stdin
-            process.stdin.write(f"{wire.token}\n".encode())
-            return process
-
-        breaking.plan([Break(down=100 * MIB, how="stall")])
-        first = await start()
-        async with asyncio.timeout(60):
-            await breaking.broken.wait()
-        (partial,) = paths(tmp_path)
-        await until(lambda: partial.stat().st_size >= 98 * MIB)
-        first.send_signal(signal.SIGKILL)
-        await first.wait()
-        assert names(tmp_path) == [partial.name]
-        second = await start()
-        async with asyncio.timeout(60):
-            told, _ = await second.communicate()
-        assert 98 * MIB <= int(told) <= 100 * MIB
-        assert breaking.received_bytes < 1.1 * len(data)
-    assert names(tmp_path) == ["disk.raw"]
-    assert (tmp_path / "disk.raw").read_bytes() == data
 
 
 @pytest.mark.parametrize("how", ["cut", "end", "stall"])
@@ -164,35 +100,6 @@ async def test_stream_over_a_bad_connection(world: World, proxy: Broken) -> None
     assert digest.digest() == hashlib.sha256(DATA).digest()
 
 
-async def test_download_that_never_gets_a_byte(world: World, proxy: Broken, tmp_path: Path) -> None:
-    """A connection that breaks again and again without a byte is an error, and nothing is left of the file."""
-    breaking, client = proxy
-    image = await world.make_image(data=DATA)
-    breaking.plan([Break(down=MIB), *[Break(down=0)] * 10])
-    with pytest.raises(TransferInterruptedError, match="broke 10 times in a row"):
-        await client.images.download(image.id, tmp_path / "disk.raw")
-    assert names(tmp_path) == []
-
-
-RANGES = {
-    "ignored": Break(asks=""),
-    "refused": refusal(400),
-    "not satisfied": refusal(416),
-    "another": Break(asks="\r\nRange: bytes=100-"),
-}
-
-
-@pytest.mark.parametrize("how", RANGES)
-async def test_ranges_that_are_not_given(world: World, proxy: Broken, tmp_path: Path, how: str) -> None:
-    """Where a broken connection cannot be gone on with, the data are read anew, and each byte is taken once."""
-    breaking, client = proxy
-    image = await world.make_image(data=DATA)
-    breaking.plan([Break(down=3 * MIB), RANGES[how]])
-    done = await client.images.download(image.id, tmp_path / "disk.raw")
-    assert done.verified
-    assert (tmp_path / "disk.raw").read_bytes() == DATA
-
-
 async def test_parts_where_ranges_are_ignored(world: World, proxy: Broken, tmp_path: Path) -> None:
     """Parts are asked for only where a first look says that there are some."""
     breaking, client = proxy
@@ -214,19 +121,6 @@ async def test_a_server_that_asks_for_too_much_patience(world: World, proxy: Bro
     assert names(tmp_path) == []
 
 
-async def test_image_that_is_deleted_meanwhile(world: World, proxy: Broken, tmp_path: Path) -> None:
-    """An image that is deleted while it streams is an error that says so."""
-    breaking, client = proxy
-    image = await world.make_image(data=DATA)
-    breaking.plan([Break(down=MIB, how="stall")])
-    downloading = asyncio.create_task(client.images.download(image.id, tmp_path / "disk.raw"))
-    await breaking.broken.wait()
-    await world.producer.images.delete(image.id)
-    with pytest.raises(SourceChangedError, match=f"image {image.id} changed while it was read"):
-        await downloading
-    assert names(tmp_path) == []
-
-
 async def test_cancelled_download(world: World, proxy: Broken, tmp_path: Path) -> None:
     """A download that is cancelled leaves nothing; with `resume` it leaves what there is."""
     breaking, client = proxy
@@ -242,26 +136,6 @@ async def test_cancelled_download(world: World, proxy: Broken, tmp_path: Path) -
             await downloading
         assert len(names(tmp_path)) == resume
     assert 2 * MIB <= sizes(tmp_path)[0] <= 3 * MIB
-
-
-async def test_download_in_time(world: World, proxy: Broken, tmp_path: Path) -> None:
-    """A download that takes too long is an error."""
-    breaking, client = proxy
-    image = await world.make_image(data=DATA)
-    breaking.plan([Break(down=MIB, how="stall")])
-    with pytest.raises(TransportTimeoutError, match=r"did not come within 0\.5 s"):
-        await client.images.download(image.id, tmp_path / "disk.raw", timeout=0.5)
-    assert names(tmp_path) == []
-
-
-async def test_two_downloads_to_one_place(world: World, tmp_path: Path) -> None:
-    """Of two downloads to one path each is whole, and nothing is left beside it."""
-    image = await world.make_image(data=DATA)
-    path = tmp_path / "disk.raw"
-    client = world.producer
-    await asyncio.gather(client.images.download(image.id, path), client.images.download(image.id, path, resume=True))
-    assert path.read_bytes() == DATA
-    assert names(tmp_path) == ["disk.raw"]
 
 
 @pytest.mark.parametrize("sized", [True, False])
