@@ -320,6 +320,10 @@ async def _unless_stalled(
                 stall.deadline = math.inf if patience is None else anyio.current_time() + patience
                 yield piece[start : start + _SENT_BYTES] if start or len(piece) > _SENT_BYTES else piece
                 stall.deadline = math.inf
+                # Who writes to whom has hung up loses the answer that came before: let the loop read first, which it
+                # does at the end of a turn.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
 
 
 def _url(call: Call[Any], base: str) -> URL:

@@ -88,11 +88,11 @@ class Sender:
         async def body() -> AsyncGenerator[bytes, None]:
             opened.set()
             async for batch in take:
-                for piece in batch:
-                    self.sent_bytes += len(piece)
-                    # Whoever sends a known number of bytes asks for no more.
-                    self.is_whole = self.sent_bytes == self.source.size_bytes
-                    yield piece
+                piece = batch[0] if len(batch) == 1 else b"".join(batch)
+                self.sent_bytes += len(piece)
+                # Whoever sends a known number of bytes asks for no more.
+                self.is_whole = self.sent_bytes == self.source.size_bytes
+                yield piece
             self.is_whole = True
 
         try:
