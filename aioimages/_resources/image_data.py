@@ -14,6 +14,7 @@ from aioimages._dialect import Operation
 from aioimages._models import Download, Image, Location
 from aioimages._policy import count
 from aioimages._progress import Progress
+from aioimages._resources.changing import Changes
 from aioimages._session import Session
 from aioimages._transfer.compression import Unpacked
 from aioimages._transfer.digest import expected_of
@@ -39,6 +40,7 @@ class ImageData:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._changes = Changes()
 
     async def upload(
         self,
@@ -53,7 +55,8 @@ class ImageData:
         """Give a queued image its data, and return it once the service has all of them (Images v2, "Upload binary…").
 
         They are digested on their way, and what the service says it has is compared. When the upload breaks off, the
-        image is looked at, and the data are sent again from their start; those that cannot be read twice are not.
+        image is looked at, and the data are sent again from their start; those that cannot be read twice are not. Other
+        changes of the image by this client wait until the upload is over.
 
         Args:
             image_id: The image.
@@ -121,8 +124,10 @@ class ImageData:
         uploader = Uploader(
             self._session, image_id, source, call=lambda body: call(body=body), phase=phase, progress=progress
         )
-        with self._session.lifetime.span():
-            return uploader, await uploader.run()
+        # When its data are there, the service writes the image as it was when they began to come.
+        async with self._changes.one_of(image_id):
+            with self._session.lifetime.span():
+                return uploader, await uploader.run()
 
     @overload
     def download(

@@ -1,10 +1,8 @@
 """`client.images`."""
 
-import asyncio
 import builtins
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Unpack
-from weakref import WeakValueDictionary
 
 from aioimages._calls import images as calls
 from aioimages._calls.query import ImageFilters
@@ -14,18 +12,12 @@ from aioimages._models import Image, Task
 from aioimages._policy import UNSET, Unset
 from aioimages._progress import Progress
 from aioimages._resources.image_creation import ImageCreation
-from aioimages._session import Session
-from aioimages._waiting import Waiter
 
 __all__ = ["Images"]
 
 
 class Images(ImageCreation):
     """Images, their tags and their states (Images v2, "Images")."""
-
-    def __init__(self, session: Session, waiter: Waiter) -> None:
-        super().__init__(session, waiter)
-        self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def list(
         self,
@@ -81,7 +73,8 @@ class Images(ImageCreation):
     ) -> Image:
         """Change attributes and properties of an image, in one request (Images v2, "Update image").
 
-        Changes of one image by one client are made one after the other, because the service loses concurrent ones.
+        Changes of one image by one client are made one after the other, and not while it uploads the image's data: the
+        service loses those that are made at once. Those of other clients it does lose.
 
         Args:
             image_id: The image.
@@ -92,11 +85,12 @@ class Images(ImageCreation):
             ValueError: A name or value that the service is known to refuse, or nothing to change.
             ForbiddenError: The image is protected against this, or belongs to somebody else.
             ConflictError: A property that is to be removed is not there.
+            RuntimeError: The source of an upload asks for a change of its own image.
         """
         dialect = self._session.dialect
         operations = calls.patch_operations(dialect, changes, remove)
         call = calls.patch(image_id, operations)
-        async with self._one_change_of(image_id):
+        async with self._changes.one_of(image_id):
             custom = [name for name in changes if name not in dialect.replaced_attributes]
             if dialect.replaced_attributes and custom:
                 existing = (await self._session.run(calls.get(image_id))).properties
@@ -115,7 +109,7 @@ class Images(ImageCreation):
             ConflictError: An operation does not fit the image as it is.
         """
         call = calls.patch(image_id, operations)
-        async with self._one_change_of(image_id):
+        async with self._changes.one_of(image_id):
             return await self._session.run(call)
 
     async def delete(self, image_id: str) -> None:
@@ -138,7 +132,7 @@ class Images(ImageCreation):
             await self._change_tags(image_id, add=tag)
             return
         call = calls.add_tag(image_id, tag)
-        async with self._one_change_of(image_id):
+        async with self._changes.one_of(image_id):
             await self._session.run(call)
 
     async def remove_tag(self, image_id: str, tag: str) -> None:
@@ -151,11 +145,11 @@ class Images(ImageCreation):
             await self._change_tags(image_id, remove=tag)
             return
         call = calls.remove_tag(image_id, tag)
-        async with self._one_change_of(image_id):
+        async with self._changes.one_of(image_id):
             await self._session.run(call)
 
     async def _change_tags(self, image_id: str, *, add: str | None = None, remove: str | None = None) -> None:
-        async with self._one_change_of(image_id):
+        async with self._changes.one_of(image_id):
             call = calls.get(image_id)
             before = (await self._session.run(call)).tags
             if remove is not None and remove not in before:
@@ -215,6 +209,3 @@ class Images(ImageCreation):
             ValueError: There is no such status.
         """
         return await self._waiter.image(image_id, status, self._waiter.timeout(timeout), progress)
-
-    def _one_change_of(self, image_id: str) -> asyncio.Lock:
-        return self._changing.setdefault(image_id, asyncio.Lock())

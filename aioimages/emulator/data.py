@@ -61,21 +61,22 @@ async def put_file(request: web.Request) -> web.Response:
         raise Refusal(409, f"Image status transition from {image.document['status']} to saving is not allowed")
     check_formats(image, 400, "Properties disk_format, container_format must be set prior to saving data.")
     data = await _received(request, image, "saving")
-    visible_image(request)  # it may have been deleted meanwhile
+    if image.id not in request[CONTEXT].region.images:
+        raise Refusal(410, f"Image {image.id} could not be found after upload.")
     activate(image, data, [store], algorithm=request[CONTEXT].world.settings.hash_algorithm)
     image.document["virtual_size"] = len(data)
     return web.Response(status=204)
 
 
 async def _received(request: web.Request, image: StoredImage, status: str) -> bytes:
-    """Return a request's data, with the image in a status meanwhile, which waits for data again if they do not come."""
+    """Return a request's data, with the image in a status meanwhile. What else is changed meanwhile is forgotten."""
+    before = {**image.document, "tags": list(image.document["tags"])}
     image.document["status"] = status
     try:
         data = await request.read()
         _check_size(request, data)
-    except BaseException:
-        image.document["status"] = "queued"
-        raise
+    finally:
+        image.document = before
     return data
 
 
@@ -115,6 +116,7 @@ async def stage(request: web.Request) -> web.Response:
     if image.document["status"] != "queued":
         raise Refusal(409, f"Image status transition from {image.document['status']} to uploading is not allowed")
     image.staged = await _received(request, image, "uploading")
+    image.document["status"] = "uploading"
     return web.Response(status=204)
 
 
