@@ -17,6 +17,7 @@ from aioimages._errors import (
     AmbiguousOutcomeError,
     ConnectError,
     DecodeError,
+    NotFoundError,
     PoolTimeoutError,
     ProxyError,
     RateLimitedError,
@@ -276,7 +277,8 @@ class Exchange:
                 return call.read(reply)
             if trail.may_have_landed and reply.status in call.landed:
                 turn.end()
-                with suppress(NotLandedError):
+                # What is not to be found was not made either.
+                with suppress(NotLandedError, NotFoundError):
                     return await self._landed(call.landed[reply.status], base, token)
             error = error_from(call, _without_secrets(reply, call, token))
         except AioImagesError as caught:

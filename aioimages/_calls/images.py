@@ -6,7 +6,7 @@ from typing import Any, Final
 import attrs
 
 from aioimages import _codec
-from aioimages._call import Call, Replay, Reply, identifier, is_unicode, path
+from aioimages._call import Call, NotLandedError, Replay, Reply, identifier, is_unicode, path
 from aioimages._calls import query
 from aioimages._dialect import Dialect, Operation
 from aioimages._errors import AmbiguousOutcomeError, UnsupportedOperationError
@@ -111,7 +111,12 @@ def get(image_id: str) -> Call[Image]:
 
 
 def create(
-    dialect: Dialect, attributes: Mapping[str, Any], properties: Mapping[str, str] | None, *, new_id: str
+    dialect: Dialect,
+    attributes: Mapping[str, Any],
+    properties: Mapping[str, str] | None,
+    *,
+    new_id: str,
+    project_id: str | None = None,
 ) -> Call[Image]:
     """POST /v2/images (Images v2, "Create image").
 
@@ -120,6 +125,7 @@ def create(
         attributes: Attributes of the image by the wire's names, where they are given.
         properties: Custom properties.
         new_id: The image's id where none is given: a repeated request then meets 409 in place of making a second image.
+        project_id: Who owns the image where no owner is given, if that is known.
     """
     supported(dialect, Operation.CREATE)
     given = {name: value for name, value in attributes.items() if value is not None}
@@ -134,20 +140,25 @@ def create(
         body=_codec.dump(document),
         ok=frozenset({201}),
         read=_codec.one(Image),
-        landed={409: attrs.evolve(get(image_id), read=_made_as(document) if "id" in given else _read_image)},
+        landed={
+            409: attrs.evolve(get(image_id), read=_made_as(document, project_id) if "id" in given else _read_image)
+        },
     )
 
 
-def _made_as(document: Mapping[str, Any]) -> Callable[[Reply], Image]:
+def _made_as(document: Mapping[str, Any], project_id: str | None) -> Callable[[Reply], Image]:
     """Return a reader that takes an image for ours when it is as it was asked for.
 
     An id that the caller chose may be that of an older image, one that was made here cannot.
     """
+    owner = document.get("owner", project_id)
 
     def read(reply: Reply) -> Image:
         image = _read_image(reply)
         found = _codec.document(reply)
-        if image.status == "queued" and all(_same(found.get(name), value) for name, value in document.items()):
+        if owner is not None and image.owner != owner:
+            raise NotLandedError
+        if image.status == "queued" and all(_same(name, found.get(name), value) for name, value in document.items()):
             return image
         raise AmbiguousOutcomeError(
             f"there is an image {image.id}, which may or may not be the one whose making was not answered",
@@ -157,8 +168,8 @@ def _made_as(document: Mapping[str, Any]) -> Callable[[Reply], Image]:
     return read
 
 
-def _same(found: Any, asked: Any) -> bool:
-    return sorted(found) == sorted(asked) if isinstance(found, list) and isinstance(asked, list) else found == asked
+def _same(name: str, found: Any, asked: Any) -> bool:
+    return set(found) == set(asked) if name == "tags" else found == asked
 
 
 def patch(image_id: str, operations: Iterable[Mapping[str, Any]]) -> Call[Image]:
@@ -166,17 +177,34 @@ def patch(image_id: str, operations: Iterable[Mapping[str, Any]]) -> Call[Image]
     checked = [_patch_operation(operation) for operation in operations]
     if not checked:
         raise ValueError("there is nothing to change")
-    # An `add` or `replace` of the same value is the same image. A `remove` of what is gone is 409, and an `add` below
-    # an attribute appends to a list.
-    once = any(operation["op"] == "remove" or operation["path"].count("/") > 1 for operation in checked)
+    # An `add` below an attribute appends to a list, each time anew.
+    appends = any(operation["path"].count("/") > 1 for operation in checked)
     return Call(
         method="PATCH",
         path=image_path(image_id),
         headers={"Content-Type": JSON_PATCH},
         body=_codec.dump(checked),
         read=_codec.one(Image),
-        replay=Replay.AMBIGUOUS if once else Replay.SAFE,
+        replay=Replay.AMBIGUOUS if appends else Replay.SAFE,
+        # So is answered a `remove` of what is gone, and at Rackspace an `add` of what is there.
+        landed={} if appends else {409: attrs.evolve(get(image_id), read=_changed_by(checked))},
     )
+
+
+def _changed_by(operations: Iterable[Mapping[str, Any]]) -> Callable[[Reply], Image]:
+    """Return a reader of an image that is as operations leave it."""
+    left = {
+        _name_in(operation["path"]): None if operation["op"] == "remove" else operation["value"]
+        for operation in operations
+    }
+
+    def read(reply: Reply) -> Image:
+        found = _codec.document(reply)
+        if not all(_same(name, found.get(name), value) for name, value in left.items()):
+            raise NotLandedError
+        return _read_image(reply)
+
+    return read
 
 
 def _patch_operation(operation: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,6 +257,10 @@ def patch_operations(
 
 def _pointer(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _name_in(pointer: str) -> str:
+    return pointer[1:].replace("~1", "/").replace("~0", "~")
 
 
 def _plain(value: Any) -> Any:

@@ -100,7 +100,10 @@ class ImageCreation(ImageData):
             "owner": owner,
         }
         new_id = str(uuid.uuid4())
-        call = images.create(self._session.dialect, attributes, properties, new_id=new_id)
+        call_of = partial(images.create, self._session.dialect, attributes, properties, new_id=new_id)
+        call = call_of()
+        if id is not None:
+            call = call_of(project_id=await self._session.project_id())
         if data is None:
             return await self._session.run(call)
         if disk_format is None or container_format is None:
