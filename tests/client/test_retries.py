@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-import uuid
-from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
 import pytest
@@ -46,25 +44,6 @@ async def test_one_request_for_each_attempt(world: World, client: Client) -> Non
     with pytest.raises(TransportError):
         await client.schemas.member()
     assert world.emulator.count("GET", "/schemas/member$") == 3
-
-
-@pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "PUT"])
-async def test_one_attempt(world: World, method: str) -> None:
-    """With one attempt there is one request, whatever the method."""
-    image = await world.make_image(tags=["old"])
-    client = world.client(world.credentials(world.site.producer), retry=RetryPolicy(attempts=1))
-    await client.schemas.image()
-    before = len(world.emulator.requests)
-    world.emulator.faults.drop(method=method, times=None)
-    calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "GET": lambda: client.images.get(image.id),
-        "DELETE": lambda: client.images.delete(image.id),
-        "PATCH": lambda: client.images.patch(image.id, [{"op": "replace", "path": "/name", "value": "web"}]),
-        "PUT": lambda: client.images.add_tag(image.id, "new"),
-    }
-    with pytest.raises(TransportError):
-        await calls[method]()
-    assert len(world.emulator.requests) == before + 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -122,37 +101,6 @@ async def test_quota(world: World, client: Client) -> None:
     with pytest.raises(QuotaExceededError, match="limit has been exceeded"):
         await client.schemas.image()
     assert fault.hits == 1
-
-
-@openstack
-async def test_lost_answer_of_a_creation(world: World, client: Client) -> None:
-    """An image whose creation was answered into nowhere is made once, and found."""
-    fault = world.emulator.faults.drop_reply(method="POST", path="/images$")
-    image = await client.images.create(name="once")
-    assert fault.hits == 1
-    assert [found.id async for found in client.images.list(name="once")] == [image.id]
-
-
-async def test_lost_answers_of_deletions(world: World, client: Client) -> None:
-    """A deletion whose answer was lost has happened: the 404 of its repetition says so."""
-    image = await world.make_image(tags=["old"])
-    await client.members.create(image.id, world.site.consumer.project_id)
-    world.emulator.faults.drop_reply(method="DELETE", times=1)
-    await client.images.remove_tag(image.id, "old")
-    world.emulator.faults.drop_reply(method="DELETE", times=1)
-    await client.members.delete(image.id, world.site.consumer.project_id)
-    world.emulator.faults.drop_reply(method="DELETE", times=1)
-    await client.images.delete(image.id)
-    with pytest.raises(NotFoundError):
-        await client.images.delete(image.id)
-
-
-async def test_lost_answer_of_a_sharing(world: World, client: Client) -> None:
-    """A sharing whose answer was lost has happened: the 409 of its repetition says so, and the member is looked up."""
-    image = await world.make_image()
-    world.emulator.faults.drop_reply(method="POST", path="/members$")
-    member = await client.members.create(image.id, world.site.consumer.project_id)
-    assert (member.member_id, member.status) == (world.site.consumer.project_id, "pending")
 
 
 async def test_lost_answer_of_a_task(world: World) -> None:
@@ -214,20 +162,6 @@ async def test_lost_answer_of_a_creation_and_a_refused_token(world: World, clien
     assert [found.id async for found in client.images.list(name="once")] == [image.id]
 
 
-@openstack
-async def test_lost_answer_of_a_creation_with_an_id(world: World, client: Client) -> None:
-    """An image whose id the caller chose is found too; one that is not what was asked for may be somebody else's."""
-    image_id = str(uuid.uuid4())
-    world.emulator.faults.drop_reply(method="POST", path="/images$")
-    made = await client.images.create(id=image_id, name="once", tags=["a"], properties={"os_distro": "ubuntu"})
-    assert (made.id, made.name, made.status) == (image_id, "once", "queued")
-    world.emulator.faults.clear()
-    world.emulator.faults.drop(method="POST", path="/images$")
-    with pytest.raises(AmbiguousOutcomeError) as raised:
-        await client.images.create(id=image_id, name="another")
-    assert raised.value.candidates == (made,)
-
-
 async def test_wait_through_trouble(world: World) -> None:
     """A wait goes on through trouble that passes, however long the retries of one look are."""
     importer = world.client(world.importer.images._session._tokens._credentials, retry=RetryPolicy(attempts=1))
@@ -246,15 +180,6 @@ async def test_wait_that_never_sees_anything(world: World) -> None:
         await importer.tasks.wait(task.id, timeout=None)
     with pytest.raises(TaskTimeoutError, match="still not answered for"):
         await importer.tasks.wait(task.id, timeout=0.3)
-
-
-async def test_lost_answer_of_a_removal(world: World, client: Client) -> None:
-    """A patch that removes is not sent again: the second one would fail for what the first has removed."""
-    image = await world.make_image(properties={"old": "x"})
-    fault = world.emulator.faults.drop_reply(method="PATCH", times=None)
-    with pytest.raises(AmbiguousOutcomeError):
-        await client.images.update(image.id, {}, remove=["old"])
-    assert fault.hits == 1
 
 
 async def test_connection_that_is_refused() -> None:

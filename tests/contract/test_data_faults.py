@@ -12,8 +12,6 @@ from clouds import World
 
 from aioimages import (
     Client,
-    GoneError,
-    NotFoundError,
     RetryPolicy,
     ServerError,
     TimeoutPolicy,
@@ -163,26 +161,6 @@ async def test_upload_that_cannot_be_read_again(proxy: Broken, how: str) -> None
     assert (await client.images.upload(image.id, pieces())).size == len(DATA)
 
 
-async def test_upload_whose_answer_is_lost(world: World, proxy: Broken) -> None:
-    """An upload that arrived, though its answer did not, is looked for and not sent again."""
-    breaking, client = proxy
-    image = await client.images.create(name="new", disk_format="raw", container_format="bare")
-    breaking.plan([Break(down=0)])
-    image = await client.images.upload(image.id, pieces())
-    assert breaking.requests == 1
-    assert await (await world.site.wire(world.site.producer)).download(image.id) == DATA
-
-
-async def test_upload_that_meets_its_earlier_try(world: World, proxy: Broken) -> None:
-    """A service that is still busy with a try that broke off refuses the next one, which is then made again."""
-    breaking, client = proxy
-    image = await client.images.create(name="new", disk_format="raw", container_format="bare")
-    breaking.plan([Break(up=3 * MIB), refusal(409), refusal(409)])
-    image = await client.images.upload(image.id, DATA)
-    assert (image.size, breaking.requests) == (len(DATA), 4)
-    assert await (await world.site.wire(world.site.producer)).download(image.id) == DATA
-
-
 async def test_upload_that_has_arrived_before(world: World, proxy: Broken) -> None:
     """A try that was taken for lost, and arrived after all, is found by comparing what is there."""
     breaking, client = proxy
@@ -197,21 +175,6 @@ async def test_upload_that_has_arrived_before(world: World, proxy: Broken) -> No
     breaking.plan([refusal(503)])
     image = await client.images.upload(image.id, meanwhile)
     assert (image.status, image.size) == ("active", len(DATA))
-
-
-async def test_upload_into_an_image_that_is_deleted_meanwhile(world: World) -> None:
-    """An image that is deleted while it gets its data is gone, and nothing is sent again."""
-    image = await world.producer.images.create(name="new", disk_format="raw", container_format="bare")
-
-    async def deleting() -> AsyncIterator[bytes]:
-        yield DATA
-        await world.producer.images.delete(image.id)
-        yield DATA
-
-    world.watch.clear()
-    with pytest.raises((NotFoundError, GoneError)):
-        await world.producer.images.upload(image.id, deleting)
-    assert len(world.watch.to("/file")) == 1
 
 
 async def test_token_that_is_refused_again(world: World, proxy: Broken) -> None:

@@ -207,25 +207,6 @@ async def test_creation_that_fails(world: World, *, keep: bool) -> None:
     assert len(left) == keep
 
 
-async def test_cancelled_creation(world: World) -> None:
-    """A creation that is cancelled while its data are on their way leaves nothing behind."""
-    begun = asyncio.Event()
-
-    async def endless() -> AsyncIterator[bytes]:
-        while True:
-            yield bytes(1_000_000)
-            begun.set()
-
-    creating = asyncio.create_task(
-        world.producer.images.create(name="gone", disk_format="raw", container_format="bare", data=endless())
-    )
-    await begun.wait()
-    creating.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await creating
-    assert [image async for image in world.producer.images.list(name="gone")] == []
-
-
 async def test_source_that_lies_about_its_size(world: World) -> None:
     """A source that gives more or fewer bytes than were announced leaves the image without data."""
     for size in (len(DATA) - 1, len(DATA) + 1):
@@ -233,21 +214,6 @@ async def test_source_that_lies_about_its_size(world: World) -> None:
         with pytest.raises(TransferError, match="the source should give"):
             await world.producer.images.upload(image.id, pieces, size_bytes=size)
         assert (await world.producer.images.wait(image.id, status="queued", timeout=10)).size is None
-
-
-async def test_file_that_changes(world: World, tmp_path: Path) -> None:
-    """A file that is written to while it is read leaves the image without data."""
-    path = tmp_path / "disk.raw"
-    path.write_bytes(bytes(4_000_000))
-
-    class Meddler:
-        def update(self, event: object) -> None:  # noqa: ARG002
-            path.write_bytes(b"x" * 4_000_000)
-
-    image = await queued(world)
-    with pytest.raises(TransferError, match="changed while it was being uploaded"):
-        await world.producer.images.upload(image.id, path, progress=Meddler())
-    assert (await world.producer.images.wait(image.id, status="queued", timeout=10)).size is None
 
 
 async def test_stage(world: World) -> None:

@@ -119,31 +119,6 @@ async def test_remove_a_missing_property(world: World) -> None:
     assert (await world.producer.images.get(image.id)).name == "old"
 
 
-async def test_concurrent_updates(world: World) -> None:
-    """Of eight changes of one image at once through one client none is lost."""
-    image = await world.make_image()
-    names = [f"key_{number}" for number in range(8)]
-    await asyncio.gather(*(world.producer.images.update(image.id, {name: name}) for name in names))
-    changed = await world.producer.images.get(image.id)
-    assert {name: name for name in names} == {name: changed.properties.get(name) for name in names}
-
-
-async def test_concurrent_changes_of_all_kinds(world: World) -> None:
-    """Updates, patches and tags of one image at once do not undo each other."""
-    image = await world.make_image()
-    operations = [{"op": "add", "path": "/patched", "value": "yes"}]
-    await asyncio.gather(
-        world.producer.images.update(image.id, {"updated": "yes"}),
-        world.producer.images.patch(image.id, operations),
-        world.producer.images.add_tag(image.id, "one"),
-        world.producer.images.add_tag(image.id, "grün"),
-        world.producer.images.add_tag(image.id, "two"),
-    )
-    changed = await world.producer.images.get(image.id)
-    assert (changed.properties["updated"], changed.properties["patched"]) == ("yes", "yes")
-    assert {"one", "two", "grün"} == set(changed.tags)
-
-
 async def test_concurrent_updates_of_many_images(world: World) -> None:
     """Changes of different images do not wait for each other's images, and all arrive."""
     images = await world.make_images(*"abcde")

@@ -195,6 +195,21 @@ class NetworkFaults(Faults):
 
         return self._add(strike, which)
 
+    def spoil_upload(self, at: int, **which: object) -> Fault:
+        """Pass a request on with another byte in its body, at some place."""
+
+        async def strike(request: web.Request, forward: _Forward) -> web.StreamResponse:
+            async def spoilt() -> AsyncIterator[bytes]:
+                begun = bytearray(await _read_up_to(request, at + 1))
+                begun[at] ^= 1
+                yield bytes(begun)
+                async for piece in request.content.iter_any():
+                    yield piece
+
+            return await forward(request, spoilt())
+
+        return self._add(strike, which)
+
     def cut_upload(self, after: int, **which: object) -> Fault:
         """Pass so many bytes of a request's body on, and reset the connection on both sides."""
 
