@@ -78,7 +78,10 @@ class _LifeSpan(_Span):
     ) -> None:
         self._spans.discard(self)
         if self.was_ended_by_cut(exc_type):
-            raise ClientClosedError("the client was closed before the answer came") from None
+            closed = ClientClosedError("the client was closed before the answer came")
+            for note in getattr(exc, "__notes__", ()):
+                closed.add_note(note)
+            raise closed from None
 
 
 class TimeLimits:

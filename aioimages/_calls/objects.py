@@ -109,14 +109,17 @@ def get(container: str, name: str) -> Call[StoredObject]:
 
     def raw(reply: Reply) -> dict[str, Any]:
         headers = reply.headers
+        is_dynamic = "x-object-manifest" in headers
+        # Whoever answers a HEAD without what every object has is not the service.
+        etag = headers.get("etag", "" if is_dynamic else None)
         return {
             "name": name,
             "bytes": _number(headers.get("content-length")),
-            "hash": headers.get("etag", "").strip('"'),
+            "hash": etag if etag is None else etag.strip('"'),
             "content_type": headers.get("content-type"),
             "last_modified": _moment(headers.get("last-modified")),
             "is_large": headers.get("x-static-large-object", "").lower() == "true",
-            "is_dynamic": "x-object-manifest" in headers,
+            "is_dynamic": is_dynamic,
             "delete_at": _moment(headers.get("x-delete-at")),
             "metadata": {
                 key.lower().removeprefix(_METADATA): value
@@ -250,7 +253,7 @@ def delete(container: str, name: str, *, with_segments: bool) -> Call[None]:
         method="DELETE",
         path=_path(container, name),
         query=(("multipart-manifest", "delete"),) if with_segments else (),
-        ok=frozenset({200, 204}),
+        ok=frozenset({200 if with_segments else 204}),
         read=_read_deletion if with_segments else _codec.nothing,
         landed={404: None},
     )

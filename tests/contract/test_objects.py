@@ -17,8 +17,11 @@ from aioimages import (
     BadRequestError,
     ChecksumMismatchError,
     Client,
+    ClientClosedError,
     ConflictError,
+    DecodeError,
     NotFoundError,
+    ProtocolError,
     RetryPolicy,
     SourceChangedError,
     StatusError,
@@ -358,6 +361,39 @@ async def test_manifest_whose_answer_is_lost(world: World, client: Client, *, is
     await client.objects.download("disks", "web", buffer)
     assert buffer.getvalue() == (DATA if is_lost else b"before")
     assert len(segments_of(await names(client))) == (5 if is_lost else 0)
+
+
+@emulator
+async def test_answers_of_somebody_else(world: World, client: Client) -> None:
+    """A page that something on the way answers with is no object, and no word that an object was deleted."""
+    await client.objects.upload("disks", "web.vhd", b"12345678", segment_bytes=3)
+    page = world.emulator.faults.body(b"<html>Sign in to this network</html>", method="HEAD", path="web.vhd$")
+    with pytest.raises(DecodeError, match="etag"):
+        await client.objects.delete("disks", "web.vhd")
+    await client.objects.delete("disks", "web.vhd")
+    assert not await client.objects.list("disks").collect()
+
+    await client.objects.upload("disks", "small.vhd", b"1")
+    other = world.emulator.faults.body(b"<html>Sign in to this network</html>", method="DELETE")
+    with pytest.raises(ProtocolError, match="200 is no answer to DELETE"):
+        await client.objects.delete("disks", "small.vhd")
+    assert (page.hits, other.hits) == (1, 1)
+    assert (await client.objects.get("disks", "small.vhd")).size_bytes == 1
+
+
+@emulator
+@pytest.mark.usefixtures("client")
+async def test_closing_during_an_upload(world: World) -> None:
+    """An upload that ends because its client is closed says what it leaves in the container."""
+    other = world.client(world.credentials(world.site.producer))
+    stalled = world.emulator.faults.hang(method="PUT", path="/000001$")
+    uploading = asyncio.create_task(other.objects.upload("disks", "web.vhd", b"123456", segment_bytes=3, parts=1))
+    while not stalled.hits:
+        await asyncio.sleep(0.01)
+    await other.close()
+    with pytest.raises(ClientClosedError) as caught:
+        await uploading
+    assert ["left behind" in note for note in caught.value.__notes__] == [True]
 
 
 async def test_what_belongs_to_others_stays(client: Client) -> None:
