@@ -1,9 +1,11 @@
 """Faults on demand: what goes wrong, with which requests, how often."""
 
 import asyncio
+import random
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -26,6 +28,7 @@ class Fault:
         path: A regular expression that is searched in their path, or `None` for all.
         after: How many such requests it lets pass first.
         times: How many it strikes after that; `None` is all.
+        share: Which share of them it strikes, each by chance.
         hits: How many it has struck.
     """
 
@@ -34,9 +37,10 @@ class Fault:
     path: str | None = None
     times: int | None = 1
     after: int = 0
+    share: float = 1.0
     hits: int = 0
 
-    def takes(self, request: web.Request) -> bool:
+    def takes(self, request: web.Request, chance: random.Random) -> bool:
         """Say whether it strikes this request, and count."""
         if self.method not in {None, request.method}:
             return False
@@ -47,6 +51,8 @@ class Fault:
         if self.after > 0:
             self.after -= 1
             return False
+        if self.share < 1 and chance.random() >= self.share:
+            return False
         self.hits += 1
         return True
 
@@ -54,16 +60,17 @@ class Fault:
 class Faults:
     """The faults that are in force. The first that takes a request has it.
 
-    All take `method`, `path` (a regular expression), `times` and `after`, and return the fault, whose `hits` tell that
-    it struck.
+    All take `method`, `path` (a regular expression), `times`, `after` and `share`, and return the fault, whose `hits`
+    tell that it struck.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
         self._faults: list[Fault] = []
+        self._chance = random.Random(seed)
 
     def of(self, request: web.Request) -> Fault | None:
         """Return the fault that strikes a request."""
-        return next((fault for fault in self._faults if fault.takes(request)), None)
+        return next((fault for fault in self._faults if fault.takes(request, self._chance)), None)
 
     def clear(self) -> None:
         """Let everything go well again."""
@@ -132,12 +139,16 @@ class Faults:
 
         return self._add(strike, which)
 
-    def hang(self, **which: Any) -> Fault:
-        """Never answer."""
+    def hang(self, seconds: float | None = None, **which: Any) -> Fault:
+        """Never answer, or cut the connection after so many seconds, with nothing done."""
 
-        async def strike(_: web.Request, __: Handler) -> web.StreamResponse:
-            await asyncio.Event().wait()
-            raise AssertionError("nobody sets this event")
+        async def strike(request: web.Request, _: Handler) -> web.StreamResponse:
+            if seconds is None:
+                await asyncio.Event().wait()
+                raise AssertionError("nobody sets this event")
+            await asyncio.sleep(seconds)
+            cut(request)
+            return web.Response(status=500)
 
         return self._add(strike, which)
 
@@ -166,7 +177,21 @@ class Faults:
         async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
             whole = await handler(request)
             body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b""
-            begun = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.content_type})
-            return await cut_short(request, begun, body[:length_bytes], length=len(body))
+            begun = web.StreamResponse(status=whole.status, headers=whole.headers)
+            length = (whole.content_length or 0) if request.method == "HEAD" else len(body)
+            return await cut_short(request, begun, body[:length_bytes], length=length)
+
+        return self._add(strike, which)
+
+    def drop_upload(self, **which: Any) -> Fault:
+        """Cut the connection while a request's body comes: what handles it learns of that in the middle of it."""
+
+        async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
+            await request.content.readany()
+            request.content.set_exception(ConnectionResetError("the client has gone"))
+            with suppress(ConnectionResetError):
+                await handler(request)
+            cut(request)
+            return web.Response(status=500)
 
         return self._add(strike, which)

@@ -39,7 +39,7 @@ class Service:
         self.tokens = Tokens(world)
         self.board = TaskBoard(world, storage)
         self.compute = Compute(world)
-        self.faults = Faults()
+        self.faults = Faults(world.settings.seed)
         self.recorder = Recorder()
         self._allowance = 1.0
         self._counted_at = world.clock.now()

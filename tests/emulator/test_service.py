@@ -42,6 +42,16 @@ async def test_faults(asker: Asker) -> None:
     assert (await asker.glance("DELETE", "images/x")).status == 404
 
 
+async def test_faults_by_chance(asker: Asker) -> None:
+    """A fault can strike a share of the requests, each by chance, beside another one that strikes the rest."""
+    faults = asker.cloud.faults
+    some = faults.status(503, times=None, share=0.3)
+    others = faults.status(500, times=None)
+    statuses = [(await asker.ask("GET", "/")).status for _ in range(100)]
+    assert 10 <= some.hits == statuses.count(503) <= 50
+    assert some.hits + others.hits == 100
+
+
 async def test_cut_connections(asker: Asker) -> None:
     """Connections can be cut before, after, and in the middle of an answer."""
     await asker.token()
@@ -53,9 +63,34 @@ async def test_cut_connections(asker: Asker) -> None:
         assert struck.hits == 1
         faults.clear()
     assert len((await asker.glance("GET", "images")).json["images"]) == 1
+    faults.hang(0.01, method="POST", path="images$")
+    with pytest.raises(aiohttp.ClientError):
+        await asker.glance("POST", "images", json={"name": "web"})
     faults.truncate(5, path="images$")
     with pytest.raises(aiohttp.ClientError):
         await asker.glance("GET", "images")
+
+
+async def test_broken_upload(asker: Asker) -> None:
+    """An upload that breaks off leaves its image waiting for data."""
+    formats = {"disk_format": "raw", "container_format": "bare"}
+    image = (await asker.glance("POST", "images", json=formats)).json
+    # aiohttp's client sends once more by itself.
+    asker.cloud.faults.drop_upload(path="/file$", times=2)
+    octets = {"Content-Type": "application/octet-stream"}
+    with pytest.raises(aiohttp.ClientError):
+        await asker.glance("PUT", f"images/{image['id']}/file", data=b"data", headers=octets)
+    assert asker.cloud.image(image["id"])["status"] == "queued"
+    assert (await asker.glance("PUT", f"images/{image['id']}/file", data=b"data", headers=octets)).status == 204
+
+
+async def test_head_that_is_cut(asker: Asker) -> None:
+    """What an answer without a body says is no less true when its connection is cut."""
+    asker.cloud.put_object(asker.cloud.producer, "disks/web.vhd", b"12345", region="RegionOne")
+    path = f"/openstack/RegionOne/files/v1/AUTH_{asker.cloud.producer.tenant_id}/disks/web.vhd"
+    asker.cloud.faults.truncate(2, method="HEAD")
+    answer = await asker.ask("HEAD", path, token=await asker.token())
+    assert (answer.headers["content-length"], "etag" in answer.headers) == ("5", True)
 
 
 async def test_late_answers(asker: Asker) -> None:
