@@ -133,10 +133,10 @@ class Client:
         )
         self._lifetime = Lifetime()
         places = _places(concurrency)
-        exchange = Exchange(self._http, Limiter(places), _policy("retry", retry, RetryPolicy), timeout)
+        self._exchange = Exchange(self._http, Limiter(places), _policy("retry", retry, RetryPolicy), timeout)
         run = Session(
-            exchange,
-            TokenSource(credentials, exchange),
+            self._exchange,
+            TokenSource(credentials, self._exchange),
             self._lifetime,
             dialect=dialect_named(dialect) if dialect else credentials.dialect,
             endpoint=_image_endpoint(credentials, endpoint, region, interface),
@@ -177,6 +177,7 @@ class Client:
         """Close the connections. Calls on their way end with `ClientClosedError`. Closing twice does no harm."""
         self._lifetime.end()
         await self._http.close()
+        self._exchange.end()
 
 
 def _named(value: object) -> str:

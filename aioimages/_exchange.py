@@ -218,6 +218,11 @@ class Exchange:
         self._budget.succeeded(was_repeated=True)
         return result
 
+    def end(self) -> None:
+        """Leave no timer behind, when no call begins any more."""
+        self._limits.end()
+        self._limiter.end()
+
     def retrying(
         self,
         retry_after_of: Callable[[BaseException], float | None],

@@ -102,6 +102,12 @@ class TimeLimits:
             self._timer.cancel()
         self._timer = loop.call_at(ends_at, self._look, loop, ends_at)
 
+    def end(self) -> None:
+        """Leave no timer behind, when nothing begins any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _look(self, loop: asyncio.AbstractEventLoop, due_at: float) -> None:
         self._timer = None
         now = loop.time()

@@ -268,6 +268,12 @@ class Limiter:
         if self._waiting:
             self._admit_waiting()
 
+    def end(self) -> None:
+        """Leave no timer behind, when nobody asks any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _admit(self, lane: Lane, now: float) -> None:
         self.in_flight += 1
         lane.pace.sent(now)
@@ -288,9 +294,7 @@ class Limiter:
             self._admit(next_one.lane, now)
             next_one.turn.set_result(None)
             delays = []
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.end()
         if delays:
             self._timer = asyncio.get_running_loop().call_later(min(delays), self._admit_waiting)
 

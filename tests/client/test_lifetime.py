@@ -17,6 +17,7 @@ from aioimages import (
     AmbiguousOutcomeError,
     Client,
     ClientClosedError,
+    ConcurrencyPolicy,
     NotFoundError,
     RetryPolicy,
     TransportError,
@@ -50,6 +51,25 @@ async def test_closing_during_calls(world: World) -> None:
     await client.close()
     outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 2)
     assert {type(outcome) for outcome in outcomes} == {ClientClosedError}
+
+
+async def test_closing_leaves_no_timer(world: World) -> None:
+    """A closed client has nothing more for the loop to do: neither for calls that are over, nor for those that wait."""
+    client = world.client(world.credentials(world.site.producer), concurrency=ConcurrencyPolicy(rate=0.1))
+    before = _timers()
+    calls = [asyncio.create_task(client.schemas.image()) for _ in range(3)]
+    while not world.emulator.requests:
+        await asyncio.sleep(0.01)
+    assert _timers() - before
+    await client.close()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert not _timers() - before
+
+
+def _timers() -> set[asyncio.TimerHandle]:
+    """Return what the loop is to call later for the library."""
+    scheduled = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    return {timer for timer in scheduled if getattr(timer._callback, "__module__", "").startswith("aioimages._")}
 
 
 async def test_errors_leave_the_block(world: World) -> None:
