@@ -182,6 +182,7 @@ async def run_elsewhere(loop: LoopFactory, ask: Callable[[Client], Awaitable[T]]
 
 
 @pytest.mark.fault(77)
+@pytest.mark.dialects("openstack")
 @pytest.mark.parametrize("loop", LOOPS)
 async def test_answer_that_came_meanwhile(stage: Stage, loop: LoopFactory) -> None:
     """An answer that came while the loop stood still is taken, however long ago its time was over."""
@@ -194,6 +195,7 @@ async def test_answer_that_came_meanwhile(stage: Stage, loop: LoopFactory) -> No
 
 
 @pytest.mark.fault(77)
+@pytest.mark.dialects("openstack")
 @pytest.mark.parametrize("loop", LOOPS)
 async def test_data_that_came_meanwhile(stage: Stage, loop: LoopFactory) -> None:
     """Data that came while the loop stood still are taken, and nothing is asked for twice."""
