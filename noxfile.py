@@ -112,3 +112,10 @@ def bench(session: nox.Session) -> None:
     """Measure the client beside bare aiohttp, a plain socket, curl and the peers in one run, and print the ratios."""
     session.install(".", *group("bench"))
     session.run("python", "tests/bench/run.py", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def soak(session: nox.Session) -> None:
+    """Use everything at once for half an hour, with one request in five going wrong, and account for every item."""
+    session.install(".", "psutil>=6.0")
+    session.run("python", "tests/soak/soak.py", *session.posargs)
