@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aioimages import _config, _http
+from aioimages._asking import Asker
 from aioimages._auth.credentials import Credentials, service_url
 from aioimages._auth.tokens import TokenSource
 from aioimages._bulk import Bulk
@@ -145,15 +146,16 @@ class Client:
         self.dialect = run.dialect.name
         self._session = run
         waiter = Waiter(run, _policy("poll", poll, PollPolicy))
-        self.images = Images(run, waiter)
+        asker = Asker(run, timeout)
+        self.images = Images(run, waiter, asker)
         self.members = Members(run)
-        self.tasks = Tasks(run, waiter)
+        self.tasks = Tasks(run, waiter, asker)
         self.schemas = Schemas(run)
         self.info = Info(run)
         self.stores = Stores(run)
         self.objects = Objects(run.beside("object-store"))
         self.servers = Servers(run.beside("compute"))
-        self.bulk = Bulk(run, waiter, self.tasks, self.images)
+        self.bulk = Bulk(run, waiter, asker, self.images)
 
     async def __aenter__(self) -> Self:
         return self

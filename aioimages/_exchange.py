@@ -46,11 +46,16 @@ _PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
 
 @attrs.define
 class Trail:
-    """What the tries of one call have come to so far."""
+    """What the tries of one call have come to so far.
+
+    Attributes:
+        began_at: When the first one began, on the limiter's clock.
+    """
 
     tries: int = 0
     garbled: int = 0
     may_have_landed: bool = False
+    began_at: float | None = None
 
 
 # Errors after which a call has had no effect, or may have it twice.
@@ -270,6 +275,8 @@ class Exchange:
 
     async def _once(self, call: Call[T], turn: Turn, base: str, token: Token | None, trail: Trail) -> T:
         trail.tries += 1
+        if trail.began_at is None:
+            trail.began_at = turn.began_at
         # How long data take says nothing of the service.
         kind = None if isinstance(call.body, Body) else call.method + "?" * bool(call.query)
         try:

@@ -100,12 +100,15 @@ class TimeoutPolicy:
         read: Between two pieces of an answer.
         call: For one request with all its attempts. A wait has a limit of its own, and a listing has one for each page.
         crawl: For data that are downloaded to come at less than 1 KiB a second, before the connection is made anew.
+        lost_after: For which a task is looked for whose answer was lost, before it is asked for again or given up as an
+            `AmbiguousOutcomeError`: longer than the service may take to answer. All of this ends with `call`.
     """
 
     connect: float | None = attrs.field(default=10.0, validator=_is_seconds_or_none)
     read: float | None = attrs.field(default=60.0, validator=_is_seconds_or_none)
     call: float | None = attrs.field(default=120.0, validator=_is_seconds_or_none)
     crawl: float | None = attrs.field(default=30.0, validator=_is_positive_or_none)
+    lost_after: float = attrs.field(default=10.0, validator=_is_seconds)
 
 
 @attrs.frozen(kw_only=True)

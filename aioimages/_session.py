@@ -139,14 +139,18 @@ class Session:
         with self.lifetime.span():
             return (await self._tokens.get()).project_id
 
-    async def run(self, call: Call[T]) -> T:
+    async def run(self, call: Call[T], trail: Trail | None = None) -> T:
         """Return what the answer to a call says.
+
+        Args:
+            call: What to ask.
+            trail: Where to note what its tries come to.
 
         Raises:
             AioImagesError: Whatever went wrong; the classes say what.
         """
         with self.lifetime.span():
-            return await self._authorized(self._exchange.perform, call)
+            return await self._authorized(self._exchange.perform, call, trail or Trail())
 
     async def open(self, call: Call[Any]) -> Stream:
         """Return the answer to a call while its body is on its way. Close it.
@@ -155,17 +159,17 @@ class Session:
             AioImagesError: Whatever went wrong; the classes say what.
         """
         with self.lifetime.span():
-            return await self._authorized(self._exchange.open, call)
+            return await self._authorized(self._exchange.open, call, Trail())
 
     async def _authorized(
         self,
         perform: Callable[..., Awaitable[T]],
         call: Call[Any],
+        trail: Trail,
     ) -> T:
         token = await self._tokens.get()
         base = await self._endpoint.url(token, self._exchange)
         base = without_version(base) if call.at_root else base
-        trail = Trail()
         try:
             return await perform(call, base, token, trail, rank=self._rank)
         except UnauthorizedError:

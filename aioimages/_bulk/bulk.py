@@ -4,8 +4,9 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable, Sized
 from contextlib import AbstractAsyncContextManager, aclosing
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
+from aioimages._asking import Asker
 from aioimages._bulk import results
 from aioimages._bulk.jobs import FunctionJob, Job, TaskJob
 from aioimages._bulk.journal import Journal, JournalPath, checked_path
@@ -21,7 +22,6 @@ from aioimages._outcomes import AsyncOutcomes, Tally, one_by_one
 from aioimages._policy import UNSET, Unset, count, seconds
 from aioimages._progress import Meter, Progress
 from aioimages._resources.images import Images
-from aioimages._resources.tasks import Tasks
 from aioimages._secrets import without_secrets, without_user
 from aioimages._session import Session
 from aioimages._waiting import Waiter
@@ -31,8 +31,6 @@ __all__ = ["Bulk"]
 K = TypeVar("K")
 V = TypeVar("V")
 
-_LOST_AFTER_SECONDS: Final = 10.0
-
 
 class Bulk:
     """One operation over many items, concurrently. One bad item does not stop the others.
@@ -41,10 +39,10 @@ class Bulk:
     goes on where it was.
     """
 
-    def __init__(self, session: Session, waiter: Waiter, tasks: Tasks, images: Images) -> None:
+    def __init__(self, session: Session, waiter: Waiter, asker: Asker, images: Images) -> None:
         self._session = session
         self._waiter = waiter
-        self._tasks = tasks
+        self._asker = asker
         self._images = images
 
     def map(
@@ -114,7 +112,7 @@ class Bulk:
         timeout: float | Unset | None = UNSET,
         journal: JournalPath | None = None,
         unique_names: bool = False,
-        lost_after: float = _LOST_AFTER_SECONDS,
+        lost_after: float | Unset = UNSET,
         progress: Progress | None = None,
     ) -> AbstractAsyncContextManager[AsyncOutcomes[ImportRequest, Task]]:
         """Import disks, each as `client.tasks.import_image` and `client.tasks.wait` do. The outcomes hold the tasks.
@@ -130,7 +128,7 @@ class Bulk:
             unique_names: Whether to import each disk under a name of its own, which a journal finds it again by, and to
                 rename its image afterwards. Rackspace needs this where two requests are equal.
             lost_after: Seconds to look for a task whose answer was lost, before it is asked for again. They should
-                exceed the time that the service may take to answer.
+                exceed the time that the service may take to answer. Otherwise `TimeoutPolicy.lost_after` holds.
             progress: Who wants to know how many are done.
 
         Raises:
@@ -178,7 +176,7 @@ class Bulk:
         *,
         timeout: float | Unset | None = UNSET,
         journal: JournalPath | None = None,
-        lost_after: float = _LOST_AFTER_SECONDS,
+        lost_after: float | Unset = UNSET,
         progress: Progress | None = None,
     ) -> AbstractAsyncContextManager[AsyncOutcomes[ExportRequest, Task]]:
         """Export images, each as `client.tasks.export_image` and `client.tasks.wait` do. The outcomes hold the tasks.
@@ -187,7 +185,7 @@ class Bulk:
             requests: The images, and where they go.
             timeout: Seconds to wait for each task.
             journal: The path of the run's journal, as in `import_images`.
-            lost_after: Seconds to look for a task whose answer was lost, before it is asked for again.
+            lost_after: Seconds to look for a task whose answer was lost, as in `import_images`.
             progress: Who wants to know how many are done.
 
         Raises:
@@ -263,12 +261,12 @@ class Bulk:
         timeout: float | Unset | None,
         journal: JournalPath | None,
         unique_names: bool,
-        lost_after: float,
+        lost_after: float | Unset,
         progress: Progress | None,
     ) -> AbstractAsyncContextManager[AsyncOutcomes[K, Task]]:
         path, dialect = checked_path(journal), self._session.dialect
-        patience = seconds("lost_after", lost_after)
-        if patience is None:
+        patience = None if lost_after is UNSET else seconds("lost_after", lost_after)
+        if patience is None and lost_after is not UNSET:
             raise TypeError("lost_after is a number of seconds, not None")
         self._waiter.timeout(timeout)
         inputs = [input_of(request, None) for request in requests]
@@ -281,7 +279,7 @@ class Bulk:
             return TaskJob(
                 self._session,
                 self._waiter,
-                self._tasks,
+                self._asker,
                 self._images,
                 notes,
                 type=type,

@@ -1,32 +1,30 @@
 """What a run does with one item, step by step; each step is in the journal before it is taken."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from secrets import token_hex
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import anyio
 
+from aioimages._asking import Asker, Question
 from aioimages._bulk import results
-from aioimages._bulk.finding import Finder
 from aioimages._bulk.journal import Journal
 from aioimages._bulk.records import Record, Step
 from aioimages._calls import tasks as calls
 from aioimages._errors import (
-    AmbiguousOutcomeError,
     AuthenticationError,
     ConfigurationError,
     ConnectError,
     EndpointNotFoundError,
     PoolTimeoutError,
-    ProtocolError,
     ProxyError,
     StatusError,
     TlsError,
 )
+from aioimages._exchange import Trail
 from aioimages._models import Task
 from aioimages._resources.images import Images
-from aioimages._resources.tasks import Tasks
 from aioimages._session import Session
 from aioimages._waiting import Waiter, failure_of
 
@@ -38,8 +36,6 @@ R_contra = TypeVar("R_contra", contravariant=True)
 V_co = TypeVar("V_co", covariant=True)
 
 _LONGEST_NAME: Final = 255
-_ASKS: Final = 2
-_LOST: Final = (AmbiguousOutcomeError, ProtocolError)
 # After these, the service has surely begun nothing.
 _WITHOUT_EFFECT: Final = (
     AuthenticationError,
@@ -106,13 +102,13 @@ class TaskJob(Generic[R]):
     Args:
         session: Asks for the tasks.
         waiter: Awaits them.
-        tasks: Lists them.
+        asker: Finds them again, when their answer is lost.
         images: Renames their images.
         journal: Where the steps go.
         type: Of which type the tasks are.
         input_of: Returns the input of an item's task, whose image gets the name that is given, if one is.
         timeout: Seconds to wait for each task.
-        patience: Seconds to look for a task whose answer was lost, before it is asked for again.
+        patience: Seconds to look for a task whose answer was lost, before it is asked for again; `None` is as usual.
         unique_names: Whether tasks are asked for under names that no other has.
     """
 
@@ -120,14 +116,14 @@ class TaskJob(Generic[R]):
         self,
         session: Session,
         waiter: Waiter,
-        tasks: Tasks,
+        asker: Asker,
         images: Images,
         journal: Journal,
         *,
         type: str,
         input_of: Callable[[R, str | None], Mapping[str, Any]],
         timeout: float | None,
-        patience: float,
+        patience: float | None,
         unique_names: bool = False,
     ) -> None:
         self._session = session
@@ -137,14 +133,15 @@ class TaskJob(Generic[R]):
         self._type = type
         self._input_of = input_of
         self._timeout = timeout
+        self._patience = patience
         self._unique_names = unique_names
         # Not more items are being asked for than need be: they are what must be looked for after a crash. Half of them
         # are on their way while the others' steps are written.
         self._places = anyio.Semaphore(2 * session.concurrency)
-        self._finder = Finder(session, tasks, type=type, since=journal.service_time, patience=patience)
+        self._asker = asker.for_run() if journal.is_kept else asker
         for record in journal.records.values():
             if record.task_id is not None:
-                self._finder.own(record.task_id)
+                self._asker.own(type, record.task_id)
 
     def recall(self, record: Record, /) -> Task:
         """Return the task that an earlier run has awaited, or raise that it failed."""
@@ -158,74 +155,58 @@ class TaskJob(Generic[R]):
         if record.step is Step.RENAMING:
             task = results.task(record)
         else:
+            question = self._question(request, record)
             if record.task_id is None:
-                await self._begin(request, record)
-            task = await self._end(request, record)
+                await self._begin(question, record)
+            task = await self._end(question, record)
         if record.asked_name is not None:
             record.go_to(Step.RENAMING)
             await self._journal.write(record)
             await self._images.update(task.image_id, {"name": record.name})
         return task
 
-    async def _begin(self, request: R, record: Record) -> None:
-        """See to it that there is a task."""
+    def _question(self, request: R, record: Record) -> Question:
         if record.step is Step.NEW:
             if self._unique_names and record.asked_name is None:
                 record.asked_name = f"{record.name[: _LONGEST_NAME - 9]}-{token_hex(4)}"
-            if self._journal.is_kept and self._session.dialect.tasks_have_request_ids:
-                record.request_id = f"req-{uuid.uuid4()}"
-        details = self._input_of(request, record.asked_name)
-        task = await self._find(record, details) if record.step is Step.ASKING else None
-        task = task or await self._ask(record, details)
-        self._finder.own(task.id)
+            record.request_id = calls.new_request_id(self._session.dialect)
+        return self._asker.question(
+            self._type,
+            self._input_of(request, record.asked_name),
+            request_id=record.request_id,
+            # With a journal, no two items are equal, and all tasks since its beginning may be theirs.
+            is_told_apart=self._journal.is_kept,
+            since=self._journal.began_at,
+            patience=self._patience,
+        )
+
+    async def _begin(self, question: Question, record: Record) -> None:
+        """See to it that there is a task."""
+        task = await self._asker.find(question) if record.step is Step.ASKING else None
+        task = task or await self._asker.ask(question, partial(self._post, question, record))
         record.task_id = task.id
         record.go_to(Step.AWAITING)
         record.meet(None)
         await self._journal.write(record)
 
-    async def _ask(self, record: Record, details: Mapping[str, Any]) -> Task:
-        """Ask for a task. One whose answer is lost is looked for, before it is asked for once more."""
+    async def _post(self, question: Question, record: Record, trail: Trail) -> Task:
         is_new = record.step is Step.NEW
-        lost: list[Exception] = []
-        for _ in range(_ASKS):
+        call = calls.create(self._session.dialect, question.type, question.details, request_id=question.request_id)
+        async with self._places:
+            record.go_to(Step.ASKING)
+            await self._journal.write(record)
             try:
-                return await self._post(record, details)
+                return await self._session.run(call, trail)
             except _WITHOUT_EFFECT:
                 if is_new:
                     record.go_to(Step.NEW)
                 raise
-            except _LOST as error:
-                if not self._journal.is_kept:
-                    raise
-                lost.append(error)
-            is_new = False
-            found = await self._find(record, details)
-            if found is not None:
-                return found
-        raise lost[-1]
 
-    async def _post(self, record: Record, details: Mapping[str, Any]) -> Task:
-        async with self._places:
-            record.go_to(Step.ASKING)
-            await self._journal.write(record)
-            call = calls.create(self._session.dialect, self._type, details, request_id=record.request_id)
-            return await self._session.run(call)
-
-    async def _find(self, record: Record, details: Mapping[str, Any]) -> Task | None:
-        return await self._finder.find(lambda task: self._fits(task, record, details))
-
-    def _fits(self, task: Task, record: Record, details: Mapping[str, Any]) -> bool:
-        if task.type != self._type:
-            return False
-        if self._session.dialect.tasks_have_request_ids:
-            return task.request_id == record.request_id
-        return task.input == details
-
-    async def _end(self, request: R, record: Record) -> Task:
+    async def _end(self, question: Question, record: Record) -> Task:
         """Await an item's task, and note how it ended."""
         task = await self._waiter.ended(str(record.task_id), self._timeout, kind=self._type)
         if task.status == "failure":
-            task = await self._earlier(task, record, self._input_of(request, record.asked_name)) or task
+            task = await self._earlier(task, question) or task
         if task.status == "failure":
             record.go_to(Step.FAILED)
             raise failure_of(self._kept(task, record))
@@ -237,11 +218,11 @@ class TaskJob(Generic[R]):
             results.keep_task(task, record)
         return results.shown(task)
 
-    async def _earlier(self, failed: Task, record: Record, details: Mapping[str, Any]) -> Task | None:
-        """Return the task that has put there what a repeated export finds there, if it was made in this run."""
-        if not self._journal.is_kept or "already has an object" not in (failed.message or ""):
+    async def _earlier(self, failed: Task, question: Question) -> Task | None:
+        """Return the task that has put there what a repeated export finds there, if it may be this item's own."""
+        if question.since is None or "already has an object" not in (failed.message or ""):
             return None
-        while found := await self._finder.find(lambda task: self._fits(task, record, details), looks=1):
+        while found := await self._asker.earlier(question):
             task = await self._waiter.ended(found.id, self._timeout, kind=self._type)
             if task.status != "failure":
                 return task

@@ -1,9 +1,11 @@
 """The journal of a run: each item's step is on the disk before the next one starts, many items' in one write."""
 
+import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -12,9 +14,9 @@ import anyio
 import attrs
 
 from aioimages._bulk.records import Record, Run, now
-from aioimages._bulk.sharing import Shared
 from aioimages._errors import JournalError
 from aioimages._outcomes import RunEndedError
+from aioimages._sharing import Shared
 from aioimages._transfer.pump import to_its_end
 
 __all__ = ["Journal", "JournalPath", "checked_path", "opened"]
@@ -47,12 +49,12 @@ class Journal:
     """What a run notes of its items: in a file, or nowhere, where it has none.
 
     Attributes:
-        service_time: When the run began, by the service's clock, in ISO 8601, where it is known.
+        began_at: When the run began, by the service's clock, in seconds since 1970, if the journal is kept.
         records: What an earlier run has noted, by key.
     """
 
     def __init__(self, path: Path | None, store: _Store | None) -> None:
-        self.service_time: str | None = None
+        self.began_at: float | None = None
         self.records: dict[str, Record] = {}
         self._path = path
         self._store = store
@@ -99,7 +101,8 @@ class Journal:
             self._check(run, target, {record.key for record in found[1]}, None if items is None else keyed.keys())
             self.records = {record.key: record for record in found[1]}
             self._count = len(found[1])
-        self.service_time = run.service_time
+        # Where the service does not tell the time, any task may be of this run.
+        self.began_at = datetime.fromisoformat(run.service_time).timestamp() if run.service_time else -math.inf
 
     def _check(self, run: Run, target: str, keys: set[str], wanted: AbstractSet[str] | None) -> None:
         if run.target != target:

@@ -1,6 +1,7 @@
 """Import and export tasks (Images v2, "Tasks"; Cloud Images, "Image tasks")."""
 
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,7 +12,20 @@ from aioimages._calls.query import sort_parameters
 from aioimages._dialect import Dialect, Operation
 from aioimages._models import Page, Task, TaskState
 
-__all__ = ["create", "export_input", "get", "import_input", "list_page", "states_page"]
+__all__ = [
+    "Mark",
+    "create",
+    "export_input",
+    "get",
+    "import_input",
+    "list_page",
+    "mark_of",
+    "new_request_id",
+    "states_page",
+]
+
+# What a task is known by.
+Mark = tuple[str, ...]
 
 STATUSES: Final = frozenset({"pending", "processing", "success", "failure"})
 SORT_KEYS: Final = frozenset({"id", "type", "status", "created_at", "updated_at", "expires_at"})
@@ -65,6 +79,26 @@ def create(dialect: Dialect, type: str, input: Mapping[str, Any], *, request_id:
         replay=Replay.AMBIGUOUS,
         secrets=(source,) if isinstance(source, str) and "://" in source else (),
     )
+
+
+def new_request_id(dialect: Dialect) -> str | None:
+    """Return an id for a request, where the task that it makes keeps it."""
+    return f"req-{uuid.uuid4()}" if dialect.tasks_have_request_ids else None
+
+
+def mark_of(dialect: Dialect, type: str | None, input: object, request_id: str | None) -> Mark:
+    """Return what tells a task from others, which is empty where nothing does.
+
+    Where requests have no ids, that is what it is of: equal tasks have the same mark.
+    """
+    if dialect.tasks_have_request_ids:
+        return (request_id,) if request_id else ()
+    match type, input:
+        case "import", {"import_from": str(source), "image_properties": {"name": str(name)}}:
+            return "import", source, name
+        case "export", {"image_uuid": str(image_id), "receiving_swift_container": str(container)}:
+            return "export", image_id, container
+    return ()
 
 
 def type_name(value: object) -> str:

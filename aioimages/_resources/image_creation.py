@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
+from aioimages._asking import Asker
 from aioimages._calls import images
 from aioimages._calls.data import start_import
 from aioimages._calls.stores import import_methods
-from aioimages._calls.tasks import create as create_task
 from aioimages._calls.tasks import import_input
 from aioimages._dialect import Operation
 from aioimages._errors import AmbiguousOutcomeError, NotFoundError, UnsupportedOperationError
@@ -31,9 +31,10 @@ _CLEANING_SECONDS: Final = 5.0
 class ImageCreation(ImageData):
     """New images (Images v2, "Create image")."""
 
-    def __init__(self, session: Session, waiter: Waiter) -> None:
+    def __init__(self, session: Session, waiter: Waiter, asker: Asker) -> None:
         super().__init__(session)
         self._waiter = waiter
+        self._asker = asker
 
     async def create(
         self,
@@ -206,7 +207,7 @@ class ImageCreation(ImageData):
         if foreign or not isinstance(source, str):
             raise ValueError(f"{dialect.title} imports 'container/object.vhd', without {', '.join(foreign) or 'data'}")
         wanted = import_input(dialect, source, name=name, import_from_format=None, properties=None)
-        task = await self._session.run(create_task(dialect, "import", wanted))
+        task = await self._asker.task("import", wanted)
         task = await self._waiter.task(task.id, limit, kind="import")
         return await self._session.run(images.get(task.image_id))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from aioimages._asking import Asker
 from aioimages._calls import tasks as calls
 from aioimages._listing import Listing
 from aioimages._models import Outcome, Task
@@ -20,9 +21,10 @@ __all__ = ["Tasks"]
 class Tasks:
     """Imports and exports, which the service works on by itself (Images v2, "Tasks")."""
 
-    def __init__(self, session: Session, waiter: Waiter) -> None:
+    def __init__(self, session: Session, waiter: Waiter, asker: Asker) -> None:
         self._session = session
         self._waiter = waiter
+        self._asker = asker
 
     def list(
         self,
@@ -63,9 +65,10 @@ class Tasks:
         """Ask for a task of any type (Images v2, "Create task"). The answer comes at once, the work takes its time.
 
         Raises:
-            AmbiguousOutcomeError: The answer was lost, so the task may exist. It is never asked for twice.
+            AmbiguousOutcomeError: The answer was lost, and whether there is a task cannot be told: `candidates` are
+                those that it may be.
         """
-        return await self._session.run(calls.create(self._session.dialect, type, input))
+        return await self._asker.task(type, input)
 
     async def import_image(
         self,
@@ -85,17 +88,17 @@ class Tasks:
 
         Raises:
             ValueError: The service is known to refuse this.
-            AmbiguousOutcomeError: The answer was lost, so the task may exist. It is never asked for twice.
+            AmbiguousOutcomeError: The answer was lost, and whether there is a task cannot be told: `candidates` are
+                those that it may be. At Rackspace it is never asked for twice.
         """
-        dialect = self._session.dialect
         details = calls.import_input(
-            dialect,
+            self._session.dialect,
             import_from,
             name=name,
             import_from_format=import_from_format,
             properties=properties,
         )
-        return await self._session.run(calls.create(dialect, "import", details))
+        return await self._asker.task("import", details)
 
     async def export_image(self, image_id: str, *, container: str) -> Task:
         """Ask the service to write an image to Cloud Files as `{container}/{image_id}.vhd` (Rackspace).
@@ -107,12 +110,9 @@ class Tasks:
         Raises:
             ValueError: The container's name is not allowed.
             UnsupportedOperationError: The cloud has no export.
-            AmbiguousOutcomeError: The answer was lost, so the task may exist. It is never asked for twice.
+            AmbiguousOutcomeError: The answer was lost, and there was no telling whether there is a task.
         """
-        dialect = self._session.dialect
-        return await self._session.run(
-            calls.create(dialect, "export", calls.export_input(dialect, image_id, container))
-        )
+        return await self._asker.task("export", calls.export_input(self._session.dialect, image_id, container))
 
     async def wait(self, task_id: str, *, timeout: float | Unset | None = UNSET) -> Task:
         """Wait until a task has succeeded, and return it.

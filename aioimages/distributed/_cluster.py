@@ -11,20 +11,21 @@ import distributed
 from distributed.deploy.cluster import Cluster as DaskCluster
 from distributed.protocol.pickle import dumps
 
+from aioimages._asking import Asker
 from aioimages._auth.credentials import Credentials
 from aioimages._bulk import Bulk
 from aioimages._call import Call, Replay
 from aioimages._client import Client
 from aioimages._dialect import Dialect, dialect_named
 from aioimages._errors import AmbiguousOutcomeError
+from aioimages._exchange import Trail
 from aioimages._lifetime import Lifetime
 from aioimages._limiter import Rank
 from aioimages._models import Download, DownloadRequest, ExportRequest, ImportRequest, Task
 from aioimages._outcomes import AsyncOutcomes
-from aioimages._policy import UNSET, ConcurrencyPolicy, PollPolicy, Unset, count
+from aioimages._policy import UNSET, ConcurrencyPolicy, PollPolicy, TimeoutPolicy, Unset, count
 from aioimages._progress import Progress
 from aioimages._resources.images import Images
-from aioimages._resources.tasks import Tasks
 from aioimages._session import Session
 from aioimages._waiting import Waiter
 from aioimages.distributed._crew import Crew, WorkerLostError
@@ -63,7 +64,7 @@ class _RemoteSession(Session):
     async def project_id(self) -> str | None:
         return await self._crew.do(WhoseProject())
 
-    async def run(self, call: Call[T]) -> T:
+    async def run(self, call: Call[T], trail: Trail | None = None) -> T:  # noqa: ARG002  # the worker has its own
         work = Ask(attrs.evolve(cast("Call[Any]", call), read=as_it_came), self._rank)
         try:
             reply = await self._crew.do(work, rank=self._rank, may_repeat=call.replay is Replay.SAFE)
@@ -77,8 +78,8 @@ class _RemoteSession(Session):
 class _RemoteImages(Images):
     """Images whose data workers fetch."""
 
-    def __init__(self, session: Session, waiter: Waiter, crew: Crew) -> None:
-        super().__init__(session, waiter)
+    def __init__(self, session: Session, waiter: Waiter, asker: Asker, crew: Crew) -> None:
+        super().__init__(session, waiter, asker)
         self._crew = crew
 
     async def download(  # type: ignore[override]  # as runs use it
@@ -146,8 +147,7 @@ class Cluster:
     ) -> AbstractAsyncContextManager[AsyncOutcomes[ImportRequest, Task]]:
         """Import disks, as `client.bulk.import_images` does.
 
-        With a journal each disk is imported exactly once, whatever happens to workers or to this program. Without one,
-        a disk whose worker was lost while it asked for the task has an `AmbiguousOutcomeError`.
+        With a journal each disk is imported exactly once, whatever happens to workers or to this program.
 
         Args:
             requests: The disks.
@@ -229,7 +229,8 @@ class Cluster:
         crew = Crew(self._address, self._security, lambda workers: self._opening(workers, places), most=most)
         session = _RemoteSession(crew, self._dialect, most)
         waiter = Waiter(session, self._options.get("poll") or PollPolicy())
-        return crew, Bulk(session, waiter, Tasks(session, waiter), _RemoteImages(session, waiter, crew))
+        asker = Asker(session, self._options.get("timeout") or TimeoutPolicy())
+        return crew, Bulk(session, waiter, asker, _RemoteImages(session, waiter, asker, crew))
 
     def _opening(self, workers: int, places: int | None) -> tuple[bytes, int]:
         """Return what each of so many workers opens its client with, and how many orders it has at once."""

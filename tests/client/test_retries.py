@@ -104,15 +104,14 @@ async def test_quota(world: World, client: Client) -> None:
 
 
 async def test_lost_answer_of_a_task(world: World) -> None:
-    """A task whose answer was lost is never asked for twice: two tasks would make two images."""
+    """A task whose answer was lost is not asked for twice, but found in the list of tasks."""
     importer = world.client(world.importer.images._session._tokens._credentials, retry=FAST)
     source = world.import_source()
     await importer.schemas.image()
     world.emulator.faults.drop_reply(method="POST", path="/tasks$")
-    with pytest.raises(AmbiguousOutcomeError, match="may or may not have been carried out"):
-        await importer.tasks.import_image(source, name="once")
+    task = await importer.tasks.import_image(source, name="once")
     assert world.emulator.count("POST", "/tasks$") == 1
-    assert len(await importer.tasks.list().collect()) == 1
+    assert [found.id async for found in importer.tasks.list()] == [task.id]
 
 
 async def test_task_that_was_never_sent(world: World) -> None:
@@ -125,12 +124,15 @@ async def test_task_that_was_never_sent(world: World) -> None:
 
 
 async def test_server_error_for_a_task(world: World) -> None:
-    """A server error for a task is not tried again: the task may have been taken on, and the error says so."""
-    importer = world.client(world.importer.images._session._tokens._credentials, retry=FAST)
+    """A server error for a task is not tried again blindly: the task may have been taken on, and the error says so."""
+    importer = world.client(
+        world.importer.images._session._tokens._credentials, retry=FAST, timeout=TimeoutPolicy(lost_after=0.1)
+    )
     fault = world.emulator.faults.status(503, method="POST", path="/tasks$", times=None)
-    with pytest.raises(AmbiguousOutcomeError, match="may or may not have been carried out: 503"):
+    with pytest.raises(AmbiguousOutcomeError, match=r"may or may not have been carried out: 503 .*; no such task"):
         await importer.tasks.import_image(world.import_source(), name="once")
-    assert fault.hits == 1
+    # With the same request id it can be asked for once more, when there surely was no such task.
+    assert fault.hits == (1 if world.dialect == "rackspace" else 2)
 
 
 async def test_answer_that_comes_before_the_deadline(world: World) -> None:

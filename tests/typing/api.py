@@ -95,7 +95,7 @@ async def clients(session: aiohttp.ClientSession, context: ssl.SSLContext) -> No
         endpoint="https://images.cloud.example/v2",
         dialect="openstack",
         session=session,
-        timeout=TimeoutPolicy(connect=5, read=None, call=30, crawl=10),
+        timeout=TimeoutPolicy(connect=5, read=None, call=30, crawl=10, lost_after=5),
         retry=RetryPolicy(attempts=3),
         poll=PollPolicy(first=1, ceiling=10, floor=0.5),
         concurrency=ConcurrencyPolicy(most=64, least=4, rate=20),

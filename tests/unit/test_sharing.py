@@ -5,7 +5,7 @@ import asyncio
 import anyio
 import pytest
 
-from aioimages._bulk.sharing import Shared
+from aioimages._sharing import Shared
 
 pytestmark = pytest.mark.anyio
 
