@@ -79,6 +79,7 @@ _converter: Final = Converter(detailed_validation=True, prefer_attrib_converters
 for _type in (str, int, bool, dict):
     _converter.register_structure_hook(_type, partial(strictly, _type))
 _converter.register_structure_hook(datetime, read_moment)
+_converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
 _converter.register_structure_hook_factory(_is_sequence, _sequence_hook)
 _converter.register_structure_hook_factory(_is_object, _object_hook)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], read_tuple_of_str)

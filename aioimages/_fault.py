@@ -160,7 +160,7 @@ def _retry_after(reply: Reply, fault: dict[str, Any]) -> float | None:
     now = _moment_of(reply.headers.get("date", "")) or datetime.now(UTC)
     for said in (reply.headers.get("retry-after"), fault.get("retryAfter"), fault.get("retryAt")):
         text = str(said).strip() if isinstance(said, str | int | float) else ""
-        if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
             return float(text)
         until = _moment_of(text)
         if until is not None:

@@ -15,8 +15,8 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def raw_server(talk: Talk) -> AsyncIterator[str]:
-    """Serve TCP connections with a function, and give the URL."""
+async def raw_server(talk: Talk, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve TCP connections with a function, over TLS where there is a context, and give the URL."""
     talks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,10 +31,10 @@ async def raw_server(talk: Talk) -> AsyncIterator[str]:
             writer.close()
             talks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"https://localhost:{port}" if context else f"http://127.0.0.1:{port}"
     finally:
         server.close()
         for task in list(talks):

@@ -13,7 +13,7 @@ import attrs
 from aioimages import _codec
 from aioimages._call import Call, Reply
 from aioimages._models import WIRE, CatalogEndpoint, Token
-from aioimages._times import http_date
+from aioimages._times import http_date, moment
 
 __all__ = ["keystone_token", "rackspace_token", "versions"]
 
@@ -32,7 +32,7 @@ class _Tenant:
 @attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _RackspaceToken:
     id: str
-    expires: datetime | None = None
+    expires: object = None
     tenant: _Tenant = _Tenant()
 
 
@@ -83,8 +83,8 @@ class _KeystoneService:
 
 @attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class _KeystoneToken:
-    expires_at: datetime | None = None
-    issued_at: datetime | None = None
+    expires_at: object = None
+    issued_at: object = None
     project: _Tenant = _Tenant()
     catalog: tuple[_KeystoneService, ...] = ()
 
@@ -112,11 +112,19 @@ def _token(reply: Reply, place: str, value: str) -> str:
     return value
 
 
+def _when(said: object) -> datetime | None:
+    """Read a time that nothing else hangs on than when a token is renewed; one that makes no sense is none."""
+    try:
+        return moment(said) if isinstance(said, str) else None
+    except ValueError:
+        return None
+
+
 def _read_rackspace(reply: Reply) -> Token:
     access = _codec.one(_RackspaceAnswer)(reply).access
     return Token(
         value=_token(reply, "$.access.token.id", access.token.id),
-        expires_at=access.token.expires,
+        expires_at=_when(access.token.expires),
         issued_at=http_date(reply.headers.get("date", "")),
         project_id=access.token.tenant.id,
         default_region=access.user.default_region,
@@ -159,8 +167,8 @@ def _read_keystone(reply: Reply) -> Token:
     token = _codec.one(_KeystoneAnswer)(reply).token
     return Token(
         value=_token(reply, "the header X-Subject-Token", reply.headers.get("x-subject-token", "")),
-        expires_at=token.expires_at,
-        issued_at=token.issued_at,
+        expires_at=_when(token.expires_at),
+        issued_at=_when(token.issued_at),
         project_id=token.project.id,
         catalog=tuple(
             # Old catalogs say publicURL where new ones say public.

@@ -13,7 +13,6 @@ from aioimages import (
     ConnectError,
     ForbiddenError,
     NotFoundError,
-    QuotaExceededError,
     RateLimitedError,
     RetryPolicy,
     ServerError,
@@ -67,40 +66,6 @@ async def test_refusals_are_final(world: World, client: Client) -> None:
             await client.schemas.image()
         assert fault.hits == 1
         world.emulator.faults.clear()
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "body"),
-    [
-        (429, {"Retry-After": "1"}, b""),
-        (413, {"Retry-After": "1"}, b""),
-        (413, {}, b'{"overLimit": {"code": 413, "message": "Slow down", "retryAfter": 1}}'),
-    ],
-)
-async def test_rate_limits(world: World, client: Client, status: int, headers: dict[str, str], body: bytes) -> None:
-    """A rate limit is waited for as long as the server says, and then the call goes on."""
-    world.emulator.faults.status(status, headers=headers, body=body, path="/schemas/")
-    start = time.monotonic()
-    await client.schemas.image()
-    assert 1.0 <= time.monotonic() - start < 3.0
-
-
-async def test_rate_limit_that_is_too_long(world: World) -> None:
-    """A server that asks for more time than one is ready to give is an error at once, with the time in it."""
-    client = world.client(world.credentials(world.site.producer), retry=RetryPolicy(retry_after_limit=5))
-    fault = world.emulator.faults.status(429, headers={"Retry-After": "3600"}, path="/schemas/", times=None)
-    with pytest.raises(RateLimitedError) as raised:
-        await client.schemas.image()
-    assert (raised.value.retry_after, fault.hits) == (3600.0, 1)
-
-
-async def test_quota(world: World, client: Client) -> None:
-    """A quota that is reached is no rate limit: waiting does not help."""
-    body = b'{"message": "The limit has been exceeded on the number of allowed image tags."}'
-    fault = world.emulator.faults.status(413, body=body, path="/schemas/", times=None)
-    with pytest.raises(QuotaExceededError, match="limit has been exceeded"):
-        await client.schemas.image()
-    assert fault.hits == 1
 
 
 async def test_lost_answer_of_a_task(world: World) -> None:
@@ -234,15 +199,6 @@ async def test_bounded_concurrency(world: World) -> None:
     found = await asyncio.gather(*(client.images.get(image.id) for _ in range(300)))
     assert {image} == set(found)
     assert world.emulator.peak_in_flight <= 8
-
-
-async def test_a_thousand_calls_and_one_revocation(world: World) -> None:
-    """A thousand calls of which each meets a refused token need one sign-in more."""
-    await world.producer.schemas.image()
-    world.watch.clear()
-    world.emulator.revoke_tokens()
-    await asyncio.gather(*(world.producer.schemas.image() for _ in range(1000)))
-    assert world.watch.sign_ins == 1
 
 
 async def test_changes_of_one_image_do_not_overtake_each_other(world: World, client: Client) -> None:

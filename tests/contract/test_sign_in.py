@@ -181,14 +181,6 @@ async def test_wrong_secret(world: World) -> None:
     assert "wrong-secret" not in f"{raised.value!r} {raised.value.__dict__} {credentials!r}"
 
 
-async def test_unknown_region(world: World) -> None:
-    """A region that is not there is an error that lists those that are."""
-    client = world.client(world.credentials(world.site.producer), region="Atlantis")
-    with pytest.raises(EndpointNotFoundError, match=world.site.region) as raised:
-        await _works(client)
-    assert "'Atlantis'" in str(raised.value)
-
-
 async def test_region_is_the_users_own_when_not_given(world: World) -> None:
     """Without a region the user's own is used."""
     client = world.client(world.credentials(world.site.producer), region=None)
@@ -240,31 +232,6 @@ async def test_one_sign_in_for_all(world: World) -> None:
     assert world.watch.sign_ins == 1
 
 
-async def test_revoked_token(world: World) -> None:
-    """A token that is refused is replaced once for all calls, and each call is repeated."""
-    await _works(world.producer)
-    old = world.watch.requests[-1].token
-    await world.site.revoke([old])
-    world.watch.clear()
-    async with anyio.create_task_group() as group:
-        for _ in range(20):
-            group.start_soon(_works, world.producer)
-    assert world.watch.sign_ins == 1
-    assert old != world.watch.requests[-1].token
-
-
-@emulator
-async def test_refused_twice(world: World) -> None:
-    """A fresh token that is refused too is an `UnauthorizedError`: there is no loop."""
-    await _works(world.producer)
-    world.watch.clear()
-    world.emulator.faults.status(401, path="schemas", times=None)
-    with pytest.raises(UnauthorizedError):
-        await _works(world.producer)
-    assert world.watch.sign_ins == 1
-    assert len(world.watch.to("/schemas/image")) == 2
-
-
 @emulator
 @pytest.mark.emulator(token_seconds=100)
 async def test_token_is_renewed_ahead_of_its_end(world: World) -> None:
@@ -292,17 +259,3 @@ async def test_failed_sign_in_is_shared(world: World) -> None:
     world.emulator.faults.clear()
     await asyncio.sleep(1.1)
     await _works(world.producer)
-
-
-@emulator
-async def test_cancelled_sign_in(world: World) -> None:
-    """One caller's cancellation does not spoil the sign-in of the others."""
-    world.emulator.faults.delay(0.2, path="tokens")
-    first = asyncio.create_task(_works(world.producer))
-    await asyncio.sleep(0.05)
-    others = [asyncio.create_task(_works(world.producer)) for _ in range(5)]
-    await asyncio.sleep(0.05)
-    first.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await first
-    await asyncio.gather(*others)

@@ -5,7 +5,7 @@ import logging
 import pickle
 import time
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from wire import Person
 from aioimages import AioImagesError, Client, KeystonePassword, RackspaceApiKey, RetryPolicy, TimeoutPolicy
 from faults.proxy import FaultProxy, NetworkFaults, fault_proxy
 
-__all__ = ["Stage", "Target"]
+__all__ = ["Stage", "Target", "until"]
 
 # A test says `within=` where it may take longer, in seconds; a second more is for the machine.
 _SECONDS = 20.0
@@ -110,6 +110,12 @@ async def stage(
         _check_injected(stage)
         await _check_nothing_is_left(world, tasks, files)
         _check_secrets(stage, caplog.records)
+
+
+async def until(happened: Callable[[], object]) -> None:
+    """Wait until something has happened."""
+    while not happened():  # noqa: ASYNC110  # nothing tells of it
+        await asyncio.sleep(0.002)
 
 
 def _check_time(took: float, within: float) -> None:

@@ -5,6 +5,7 @@ import fcntl
 import socket
 import struct
 import termios
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,12 +32,13 @@ _TURNS = 20
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request that came."""
+    """One request that came, and when, on the monotonic clock."""
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str] = field(repr=False)
+    at: float = field(default_factory=time.monotonic)
 
 
 def reset(request: web.Request) -> None:
@@ -168,6 +170,16 @@ class NetworkFaults(Faults):
             for name in (name for name, value in (headers or {}).items() if value is None):
                 changed.pop(name, None)
             return web.Response(status=status or reply.status, body=data, headers=changed)
+
+        return self._add(strike, which)
+
+    def hold(self, until: asyncio.Event, **which: object) -> Fault:
+        """Do what was asked at once, and answer when the test says so."""
+
+        async def strike(request: web.Request, forward: Handler) -> web.StreamResponse:
+            reply = await forward(request)
+            await until.wait()
+            return reply
 
         return self._add(strike, which)
 
