@@ -211,6 +211,9 @@ class _Structure(Generic[T]):
 
 
 def _task_hook(raw: Any, _: object) -> Task:
+    if type(raw) is dict and not isinstance(raw.get("message"), str | None):
+        # It is for people, and no reason not to understand the rest.
+        raw = {**raw, "message": orjson.dumps(raw["message"]).decode()}
     task = _structure_task(raw, None)
     changes: dict[str, Any] = {}
     if task.message is not None:

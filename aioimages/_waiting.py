@@ -1,11 +1,13 @@
 """Waiting for work that the service does by itself: tasks, and images on their way to a status."""
 
+import logging
 import math
 import re
 from collections.abc import Collection, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Final
 
+import anyio
 import attrs
 
 from aioimages._calls import images, tasks
@@ -14,6 +16,7 @@ from aioimages._dialect import Operation
 from aioimages._errors import (
     AioImagesError,
     NotFoundError,
+    ProtocolError,
     TaskExpiredError,
     TaskFailedError,
     TaskTimeoutError,
@@ -31,6 +34,8 @@ from aioimages._watching import Looks, Sight, Watch, Watcher
 
 __all__ = ["Waiter", "failure_of"]
 
+_log: Final = logging.getLogger("aioimages")
+
 _CODE: Final = re.compile(r"^\s*(\d{3})\b|error code:?\s*'?(\d{3})\b", re.IGNORECASE)
 _CODES: Final = {str(code.value): code for code in TaskFailureCode}
 _COPIED: Final = re.compile(r"Copied (\d{1,18}) MiB")
@@ -39,6 +44,9 @@ _LONGEST_REASON: Final = 200
 _PAGE_SIZE: Final = 1000
 _IDS_IN_A_QUERY: Final = 100
 _UNFINISHED: Final = ("pending", "processing")
+# Services with several copies of their database may take so long until each of them shows a new task.
+_FRESH_SECONDS: Final = 10.0
+_LONGEST_STATUS: Final = 60
 IMAGE_STATUSES: Final = frozenset(
     {
         "active",
@@ -77,6 +85,28 @@ def _raise_failed(newest: Task | None, image: Image) -> None:
         if names
     ]
     raise failure_of(newest, image=f" (image {image.id}{''.join(f', {store}' for store in stores)})")
+
+
+def _check_result(task: Task) -> None:
+    """Raise when a task has succeeded and does not say what it has made, so that nobody goes on with nothing."""
+    made = {"import": task.image_id, "export": task.export_location}.get(task.type or "", "")
+    if task.status == "success" and made is None:
+        raise ProtocolError(f"task {task.id} ({task.type}) has succeeded, and does not say what it has made")
+
+
+class _Statuses:
+    """The statuses that are known. Of each other one the log is told once, because it may be waited on for ever."""
+
+    def __init__(self, kind: str, known: Iterable[str]) -> None:
+        self._kind = kind
+        self._known = set(known)
+
+    def meet(self, key: str, status: str) -> None:
+        """Take note of something's status."""
+        if status not in self._known:
+            self._known.add(status)
+            shown = one_line(status, _LONGEST_STATUS)
+            _log.warning("%s %s is %s, a status that is not known here; the wait goes on", self._kind, key, shown)
 
 
 def _copied_bytes(task: Task | None) -> int:
@@ -119,20 +149,36 @@ class _TaskLooks(Looks[Task]):
 
 
 class _TaskWatch(Watch[Task]):
-    """A task on its way to its end."""
+    """A task on its way to its end.
 
-    def __init__(self, key: str, kind: str | None) -> None:
+    Args:
+        key: Its id.
+        kind: Its type, where it is known that there is such a task.
+        statuses: What its status may be.
+        fresh: The task as the service promised it, and until when it may not be found yet.
+    """
+
+    def __init__(self, key: str, kind: str | None, statuses: _Statuses, fresh: tuple[Task, float] | None) -> None:
         super().__init__(key)
         self.kind = kind
         self.status = None if kind is None else "pending"
         self.task: Task | None = None
+        self._statuses = statuses
+        self._promised = fresh[0] if fresh else None
+        self._fresh_until = fresh[1] if fresh else -math.inf
 
     async def take(self, found: Task) -> bool:
         self.task, self.kind, self.status = found, found.type, found.status
+        self._statuses.meet(self.key, found.status)
         return found.is_final
 
     def missed(self, error: AioImagesError) -> Task:
-        if isinstance(error, NotFoundError) and self.status is not None:
+        if not isinstance(error, NotFoundError):
+            raise error
+        is_fresh = anyio.current_time() < self._fresh_until and self.task in (None, self._promised)
+        if is_fresh and self._promised is not None:
+            return self._promised
+        if self.status is not None:
             raise TaskExpiredError(f"task {self.key} was deleted while it was {self.status}", task=self.last_seen())
         raise error
 
@@ -179,8 +225,9 @@ class _ImageWatch(Watch[Image]):
     store did not get its data. Its tasks tell.
     """
 
-    def __init__(self, session: Session, key: str, wanted: str, progress: Progress | None) -> None:
+    def __init__(self, session: Session, key: str, wanted: str, statuses: _Statuses, progress: Progress | None) -> None:
         super().__init__(key)
+        self._statuses = statuses
         self.kind = wanted
         self.image: Image | None = None
         self.meter = Meter(progress, "import", key)
@@ -190,6 +237,7 @@ class _ImageWatch(Watch[Image]):
 
     async def take(self, found: Image) -> bool:
         self.image, self.status = found, found.status
+        self._statuses.meet(self.key, found.status)
         is_back = found.status == "queued" != self._wanted
         is_there_yet_locked = found.status == self._wanted and found.os_glance_import_task is not None
         if is_back or is_there_yet_locked or self._tells_progress:
@@ -241,6 +289,17 @@ class Waiter:
         self._policy = policy
         self._tasks = Watcher(_TaskLooks(self._session), policy)
         self._images = Watcher(_ImageLooks(self._session), policy)
+        self._task_statuses = _Statuses("task", tasks.STATUSES)
+        self._image_statuses = _Statuses("image", IMAGE_STATUSES)
+        self._fresh: dict[str, tuple[Task, float]] = {}
+
+    def promised(self, task: Task) -> Task:
+        """Return a task that the service has just promised; for a while it is no wonder when it is not found yet."""
+        now = anyio.current_time()
+        while self._fresh and next(iter(self._fresh.values()))[1] <= now:
+            del self._fresh[next(iter(self._fresh))]
+        self._fresh[task.id] = task, now + _FRESH_SECONDS
+        return task
 
     def timeout(self, timeout: float | Unset | None) -> float | None:
         """Return the seconds that a wait may take: what the call says, or else the policy."""
@@ -253,6 +312,7 @@ class Waiter:
             TaskFailedError: It failed.
             TaskTimeoutError: The time is over.
             TaskExpiredError: It was deleted while it was being watched.
+            ProtocolError: It has succeeded, and does not say what it has made.
             NotFoundError: There is none.
         """
         task = await self.ended(task_id, timeout, kind=kind)
@@ -268,13 +328,15 @@ class Waiter:
             timeout: Seconds to wait at the most.
             kind: Its type, where it is known that there is such a task.
         """
-        watch = _TaskWatch(task_id, kind)
+        watch = _TaskWatch(task_id, kind, self._task_statuses, self._fresh.get(task_id))
         with self._session.lifetime.span():
             await self._tasks.wait(watch, timeout=timeout, first=self._policy.first)
         task = watch.task
         if task is None or not task.is_final:
             state = watch.status or "not answered for"
             raise TaskTimeoutError(f"task {task_id} is still {state} after {timeout:g} s", task=watch.last_seen())
+        self._fresh.pop(task_id, None)
+        _check_result(task)
         return task
 
     def tasks(
@@ -307,7 +369,7 @@ class Waiter:
         if status not in IMAGE_STATUSES:
             raise ValueError(f"status is one of {', '.join(sorted(IMAGE_STATUSES))}, not {status!r}")
         images.get(image_id)
-        watch = _ImageWatch(self._session, image_id, status, progress)
+        watch = _ImageWatch(self._session, image_id, status, self._image_statuses, progress)
         try:
             with self._session.lifetime.span():
                 await self._images.wait(watch, timeout=timeout, first=0.0)

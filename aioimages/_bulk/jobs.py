@@ -196,7 +196,7 @@ class TaskJob(Generic[R]):
             record.go_to(Step.ASKING)
             await self._journal.write(record)
             try:
-                return await self._session.run(call, trail)
+                return self._waiter.promised(await self._session.run(call, trail))
             except _WITHOUT_EFFECT:
                 if is_new:
                     record.go_to(Step.NEW)

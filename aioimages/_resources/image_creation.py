@@ -207,7 +207,7 @@ class ImageCreation(ImageData):
         if foreign or not isinstance(source, str):
             raise ValueError(f"{dialect.title} imports 'container/object.vhd', without {', '.join(foreign) or 'data'}")
         wanted = import_input(dialect, source, name=name, import_from_format=None, properties=None)
-        task = await self._asker.task("import", wanted)
+        task = self._waiter.promised(await self._asker.task("import", wanted))
         task = await self._waiter.task(task.id, limit, kind="import")
         return await self._session.run(images.get(task.image_id))
 

@@ -68,7 +68,7 @@ class Tasks:
             AmbiguousOutcomeError: The answer was lost, and whether there is a task cannot be told: `candidates` are
                 those that it may be.
         """
-        return await self._asker.task(type, input)
+        return self._waiter.promised(await self._asker.task(type, input))
 
     async def import_image(
         self,
@@ -98,7 +98,7 @@ class Tasks:
             import_from_format=import_from_format,
             properties=properties,
         )
-        return await self._asker.task("import", details)
+        return self._waiter.promised(await self._asker.task("import", details))
 
     async def export_image(self, image_id: str, *, container: str) -> Task:
         """Ask the service to write an image to Cloud Files as `{container}/{image_id}.vhd` (Rackspace).
@@ -112,7 +112,8 @@ class Tasks:
             UnsupportedOperationError: The cloud has no export.
             AmbiguousOutcomeError: The answer was lost, and there was no telling whether there is a task.
         """
-        return await self._asker.task("export", calls.export_input(self._session.dialect, image_id, container))
+        details = calls.export_input(self._session.dialect, image_id, container)
+        return self._waiter.promised(await self._asker.task("export", details))
 
     async def wait(self, task_id: str, *, timeout: float | Unset | None = UNSET) -> Task:
         """Wait until a task has succeeded, and return it.
@@ -125,6 +126,7 @@ class Tasks:
             TaskFailedError: It failed; `code` and `reason` say why.
             TaskTimeoutError: The time is over. It is a `TimeoutError` too. Nothing was changed: wait again to go on.
             TaskExpiredError: The service deleted the task while it was being watched.
+            ProtocolError: It has succeeded, and does not say what it has made.
             NotFoundError: There is no such task.
         """
         calls.get(task_id)

@@ -12,7 +12,6 @@ from watch import client_tasks
 from aioimages import (
     NotFoundError,
     PollPolicy,
-    TaskExpiredError,
     TaskFailedError,
     TaskFailureCode,
     TaskTimeoutError,
@@ -243,20 +242,6 @@ async def test_users_own_deadline(world: World) -> None:
         async with asyncio.timeout(0.02):
             await world.importer.tasks.wait_all(ids)
     assert all(outcome.ok for outcome in await world.importer.tasks.wait_all(ids, timeout=30))
-
-
-@emulator
-@never_done
-async def test_task_that_expires_under_ones_eyes(world: World) -> None:
-    """A task that the service forgets while it is waited for is an error of its own, with its last known state."""
-    task = await world.import_disk()
-    waiting = asyncio.create_task(world.importer.tasks.wait(task.id, timeout=30))
-    await asyncio.sleep(0.3)
-    world.emulator.advance(timedelta(hours=49).total_seconds())
-    with pytest.raises(TaskExpiredError) as caught:
-        await waiting
-    assert caught.value.task is not None
-    assert task.id == caught.value.task.id
 
 
 @emulator
