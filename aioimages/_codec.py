@@ -1,5 +1,6 @@
 """Bytes to models and changes to bytes, by one cattrs converter; the only source of `DecodeError`."""
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
 from functools import cached_property, partial
@@ -258,8 +259,9 @@ def _parse(reply: Reply) -> Any:
         return orjson.loads(reply.body.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         problem = f"{error.msg} at line {error.lineno}, column {error.colno}"
-    kind = reply.headers.get("content-type", "no content type").partition(";")[0]
-    raise undecodable(reply, f"not JSON: {problem} ({len(reply.body)} bytes of {kind})")
+    # Whatever else stands there is the server's, and may be long.
+    kind = re.match(r"[\w.+-]{1,40}/[\w.+-]{1,40}(?=;|$)", reply.headers.get("content-type", ""))
+    raise undecodable(reply, f"not JSON: {problem} ({len(reply.body)} bytes of {kind[0] if kind else 'no known type'})")
 
 
 def _structure(reply: Reply, raw: Any, cls: type[T], place: str) -> T:

@@ -326,12 +326,11 @@ def _alone(error: AioImagesError) -> AioImagesError:
 
 def _without_secrets(reply: Reply, call: Call[Any], token: Token | None) -> Reply:
     """Blot out what a server may echo into its error page, or into its headers."""
-    forms = echoes((*call.secrets, token.value if token else ""))
+    secret = echoes((*call.secrets, token.value if token else ""))
+    if secret is None:
+        return reply
     headers: dict[str, str] = {}
     for name, value in reply.headers.items():
-        headers.setdefault(name.lower(), value)
-    body = reply.body
-    for form in forms:
-        body = body.replace(form.encode(), b"***")
-        headers = {name: value.replace(form, "***") for name, value in headers.items()}
-    return attrs.evolve(reply, headers=headers, body=body)
+        headers.setdefault(name.lower(), secret.sub("***", value))
+    body = secret.sub("***", reply.body.decode(errors="surrogateescape"))
+    return attrs.evolve(reply, headers=headers, body=body.encode(errors="surrogateescape"))

@@ -1,10 +1,9 @@
 """What nobody may see by accident: in messages, in logs, in what `repr` shows, in journals."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 __all__ = ["Secret", "cleaned", "echoes", "shown", "without_secrets", "without_user"]
 
@@ -65,13 +64,17 @@ def shown(value: Any) -> str:
     return repr(cleaned(value))
 
 
-def echoes(secrets: Iterable[str]) -> list[str]:
-    """Return secrets in all forms in which a server may repeat them: as they are, in HTML, in JSON, in a URL."""
-    import html  # noqa: PLC0415  # its table is long, and few answers are refusals
+def echoes(secrets: Iterable[str]) -> re.Pattern[str] | None:
+    """Return a pattern of secrets in all forms in which a server may repeat them, or `None` where there are none.
 
-    forms: set[str] = set()
-    for secret in map(str, secrets):
-        if len(secret) >= _SHORTEST_SECRET:
-            forms |= {secret, html.escape(secret), json.dumps(secret)[1:-1], quote(secret, safe="")}
-    # One may be a part of another.
-    return sorted(forms, key=len, reverse=True)
+    They may come as they are, or escaped for HTML, JSON or a URL, or for several of these.
+    """
+    worthy = sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+    return re.compile("|".join("".join(map(_escaped, secret)) for secret in worthy)) if worthy else None
+
+
+def _escaped(letter: str) -> str:
+    if letter.isascii() and letter.isalnum():
+        return letter
+    json, url = r"(?:\\+u[0-9A-Fa-f]{4}){1,2}", "(?:%(?:25)*[0-9A-Fa-f]{2}){1,4}"
+    return rf"(?:\\*{re.escape(letter)}|&(?:amp;)*#?\w{{1,8}};|{url}|{json}|\+)"

@@ -181,14 +181,16 @@ def description(
     delete_after: int | None, content_type: str | None, metadata: Mapping[str, str] | None
 ) -> dict[str, str]:
     """Return the headers that say what is to be said of an object; otherwise raise."""
-    headers = {f"X-Object-Meta-{name}": value for name, value in (metadata or {}).items()}
+    headers = {}
+    for name, value in (metadata or {}).items():
+        if not isinstance(name, str) or not re.fullmatch(r"[!#-'*+.^_`|~\w-]+", name, re.ASCII):
+            raise ValueError(f"{name!r} is no name of a header: it has letters, digits and - _ . only")
+        headers[f"X-Object-Meta-{name}"] = value
     if delete_after is not None:
         headers["X-Delete-After"] = str(delete_after)
     if content_type is not None:
         headers["Content-Type"] = content_type
     for name, value in headers.items():
-        if not re.fullmatch(r"[!#-'*+.^_`|~\w-]+", name, re.ASCII):
-            raise ValueError(f"{name!r} is no name of a header: it has letters, digits and - _ . only")
         if not isinstance(value, str) or not re.fullmatch(r"[!-~]+(?: [!-~]+)*", value):
             raise ValueError(f"{name} is visible ASCII, unlike {value!r}")
     return headers
