@@ -79,6 +79,18 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def audit(session: nox.Session) -> None:
+    """Ask PyPI, or OSV with `-- -s osv`, whether anything that the library and its extras install is unsafe."""
+    session.install(f".[{','.join(PROJECT['project']['optional-dependencies'])}]")
+    installed = session.run("python", "-m", "pip", "freeze", "--exclude", "aioimages", silent=True)
+    listed = Path(session.create_tmp()) / "installed.txt"
+    listed.write_text(str(installed))
+    session.install("pip-audit>=2.9")
+    # Without `--strict`, what nobody could be asked about would pass for safe.
+    session.run("pip-audit", "--strict", "--no-deps", "--disable-pip", "--requirement", str(listed), *session.posargs)
+
+
+@nox.session(python=NEWEST)
 def live(session: nox.Session) -> None:
     """Run the contract suite against a real Keystone, Glance and Swift, which it installs beside the project."""
     session.install(".[demo]", *group("tests"))

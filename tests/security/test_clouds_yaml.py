@@ -100,7 +100,18 @@ def test_anchors(home: Path) -> None:
     assert load("yours", environ={}).credentials.identity_url == "https://cloud.example/v3"
 
 
-KEYS = ["auth", "auth_type", "profile", "region_name", "regions", "verify", "insecure", "cacert", "cert", "key"]
+KEYS: list[Any] = [
+    "auth",
+    "auth_type",
+    "profile",
+    "region_name",
+    "regions",
+    "verify",
+    "insecure",
+    "cacert",
+    "cert",
+    "key",
+]
 KEYS += ["interface", "endpoint_type", "image_endpoint_override", *AUTH, "token", "project_id", 5, None, "x"]
 WORDS = some.sampled_from(["rackspace", "password", "x", ""])
 VALUES = some.recursive(
