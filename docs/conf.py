@@ -1,12 +1,17 @@
 """How the documentation is built."""
 
+import sys
+from pathlib import Path
+
 import aioimages
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "aioimages"
 version = release = aioimages.__version__
 html_title = f"{project} {version}"
 html_theme = "furo"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["fault_table", "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
