@@ -186,7 +186,7 @@ def _clouds_in(content: Any) -> dict[str, Section] | None:
     clouds = content.get("clouds") or {} if isinstance(content, dict) else content or {}
     if not isinstance(clouds, dict):
         return None
-    sections = {str(name): section or {} for name, section in clouds.items()}
+    sections: dict[str, Section] = {str(name): section or {} for name, section in clouds.items()}
     fits = all(
         isinstance(section, dict) and isinstance(section.get("auth") or {}, dict) for section in sections.values()
     )

@@ -221,7 +221,7 @@ async def test_service_that_does_not_list_its_versions(answer: bytes) -> None:
 
     async with raw_server(talk) as url, Client(StaticToken("token", f"{url}/images")) as client:
         assert await client.schemas.image() == {"name": "image"}
-    assert paths == [b"/images/", b"/images/v2/schemas/image"]
+    assert list(dict.fromkeys(paths)) == [b"/images/", b"/images/v2/schemas/image"]
 
 
 def test_another_aiohttp() -> None:
