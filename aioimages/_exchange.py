@@ -44,18 +44,26 @@ _SERVED_SECONDS: Final = 10.0
 _PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
 
 
+def _itself(token: Token | None) -> Token | None:
+    return token
+
+
 @attrs.define
 class Trail:
     """What the tries of one call have come to so far.
 
     Attributes:
         began_at: When the first one began, on the limiter's clock.
+        newest: Returns the token that has replaced one, while a turn was waited for.
+        shown: The token that was shown last.
     """
 
     tries: int = 0
     garbled: int = 0
     may_have_landed: bool = False
     began_at: float | None = None
+    newest: Callable[[Token | None], Token | None] = _itself
+    shown: Token | None = None
 
 
 # Errors after which a call has had no effect, or may have it twice.
@@ -176,7 +184,7 @@ class Exchange:
         call: Call[Any],
         base: str,
         token: Token | None = None,
-        _: Trail | None = None,
+        trail: Trail | None = None,
         *,
         rank: Rank = Rank.AHEAD,
     ) -> Stream:
@@ -185,10 +193,12 @@ class Exchange:
         It raises what `perform` does. Whoever reads the body must be able to ask for the rest of it, and so asks again
         by itself. Close what it returns.
         """
+        trail = trail or Trail()
         turn = self._limiter.turn(_service(base))
         await turn.begin(rank)
         try:
             with TimeLimit(self._limits):
+                token = trail.shown = trail.newest(token)
                 return await self._begun(call, turn, base, token)
         finally:
             turn.end()
@@ -277,6 +287,7 @@ class Exchange:
         trail.tries += 1
         if trail.began_at is None:
             trail.began_at = turn.began_at
+        token = trail.shown = trail.newest(token)
         # How long data take says nothing of the service.
         kind = None if isinstance(call.body, Body) else call.method + "?" * bool(call.query)
         try:

@@ -170,12 +170,13 @@ class Session:
         token = await self._tokens.get()
         base = await self._endpoint.url(token, self._exchange)
         base = without_version(base) if call.at_root else base
+        trail.newest = self._tokens.newest
         try:
             return await perform(call, base, token, trail, rank=self._rank)
         except UnauthorizedError:
             if not self.renewable:
                 raise
-            token = await self._tokens.replace(token)
+            token = await self._tokens.replace(trail.shown or token)
             if call.replay is Replay.LOOK_FIRST:
                 raise
         return await perform(call, base, token, trail, rank=min(self._rank, Rank.SOON))

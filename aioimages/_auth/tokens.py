@@ -76,6 +76,10 @@ class TokenSource:
                 return self._lease.token
             return await self._renew()
 
+    def newest(self, token: Token | None) -> Token | None:
+        """Return the token that has replaced one, or that one: it costs no time, unlike a refusal."""
+        return token if self._lease is None else self._lease.token
+
     async def replace(self, refused: Token) -> Token:
         """Return another token than the one that the service has just refused; one sign-in serves all who ask."""
         async with self._lock:

@@ -201,6 +201,34 @@ async def test_bounded_concurrency(world: World) -> None:
     assert world.emulator.peak_in_flight <= 8
 
 
+@pytest.mark.slow
+async def test_ten_thousand_calls_and_one_revocation(world: World) -> None:
+    """10,000 calls that were begun with a token which is refused need one sign-in more, and few of them a refusal."""
+    await world.producer.schemas.image()
+    world.watch.clear()
+    world.emulator.revoke_tokens()
+    answers = await asyncio.gather(*(world.producer.schemas.image() for _ in range(10_000)))
+    assert world.watch.sign_ins == 1
+    assert all(answer == answers[0] for answer in answers)
+    assert [request.status for request in world.emulator.requests].count(401) < 1000
+
+
+async def test_a_hundred_revocations(world: World) -> None:
+    """A hundred revocations, each amid calls on their way, need a hundred sign-ins, and no call fails."""
+    await world.producer.schemas.image()
+    world.watch.clear()
+    for _ in range(100):
+        sent = len(world.watch.requests)
+        calls = [asyncio.create_task(world.producer.schemas.image()) for _ in range(16)]
+        while len(world.watch.requests) == sent:  # noqa: ASYNC110  # nobody tells of it
+            await asyncio.sleep(0)
+        world.emulator.revoke_tokens()
+        await asyncio.gather(*calls)
+        # One that was answered before the revocation has not met it.
+        await world.producer.schemas.image()
+    assert world.watch.sign_ins == 100
+
+
 async def test_changes_of_one_image_do_not_overtake_each_other(world: World, client: Client) -> None:
     """Changes of one image go one at a time, because the service loses concurrent ones; all of them land."""
     image = await world.make_image()
