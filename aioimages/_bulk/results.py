@@ -8,7 +8,7 @@ from aioimages import _codec
 from aioimages._bulk.records import Record
 from aioimages._call import Reply
 from aioimages._errors import DecodeError, JournalError
-from aioimages._models import Download, Task
+from aioimages._models import WIRE, Download, Task
 from aioimages._outcomes import RunEndedError
 from aioimages._secrets import cleaned, without_secrets
 
@@ -24,7 +24,9 @@ def shown(task: Task) -> Task:
 
 def keep_task(task: Task, record: Record) -> None:
     """Note the task that is over."""
-    facts = {name: value for name, value in attrs.asdict(attrs.evolve(task, input=None)).items() if value is not None}
+    said = attrs.asdict(attrs.evolve(task, input=None))
+    wires = {field.name: field.metadata.get(WIRE, field.name) for field in attrs.fields(Task)}
+    facts = {wires[name]: value for name, value in said.items() if value is not None}
     record.task_id, record.image_id = task.id, task.image_id
     record.result = _codec.dump(cleaned(facts)).decode()
 

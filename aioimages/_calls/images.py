@@ -154,11 +154,10 @@ def _made_as(document: Mapping[str, Any], project_id: str | None) -> Callable[[R
     owner = document.get("owner", project_id)
 
     def read(reply: Reply) -> Image:
-        image = _read_image(reply)
-        found = _codec.document(reply)
+        image, is_as_asked = _compared(reply, document)
         if owner is not None and image.owner != owner:
             raise NotLandedError
-        if image.status == "queued" and all(_same(name, found.get(name), value) for name, value in document.items()):
+        if image.status == "queued" and is_as_asked:
             return image
         raise AmbiguousOutcomeError(
             f"there is an image {image.id}, which may or may not be the one whose making was not answered",
@@ -168,8 +167,15 @@ def _made_as(document: Mapping[str, Any], project_id: str | None) -> Callable[[R
     return read
 
 
-def _same(name: str, found: Any, asked: Any) -> bool:
-    return set(found) == set(asked) if name == "tags" else found == asked
+def _compared(reply: Reply, wanted: Mapping[str, Any]) -> tuple[Image, bool]:
+    """Read an image, and say whether it is as wanted; tags have no order."""
+    image = _read_image(reply)
+    found = {**_codec.document(reply), "tags": {*image.tags}}
+    asked = {
+        name: {*map(str, value)} if name == "tags" and isinstance(value, list) else value
+        for name, value in wanted.items()
+    }
+    return image, all(found.get(name) == value for name, value in asked.items())
 
 
 def patch(image_id: str, operations: Iterable[Mapping[str, Any]]) -> Call[Image]:
@@ -199,10 +205,10 @@ def _changed_by(operations: Iterable[Mapping[str, Any]]) -> Callable[[Reply], Im
     }
 
     def read(reply: Reply) -> Image:
-        found = _codec.document(reply)
-        if not all(_same(name, found.get(name), value) for name, value in left.items()):
+        image, is_as_left = _compared(reply, left)
+        if not is_as_left:
             raise NotLandedError
-        return _read_image(reply)
+        return image
 
     return read
 

@@ -6,6 +6,7 @@ from typing import Any, Final, TypedDict
 
 import attrs
 
+from aioimages._call import is_unicode
 from aioimages._dialect import OPENSTACK, RACKSPACE, Dialect
 
 __all__ = ["ImageFilters", "Operator", "eq", "gt", "gte", "in_", "lt", "lte", "neq", "query_of", "sort_parameters"]
@@ -125,6 +126,9 @@ def query_of(
         if not dialect.property_filters:
             raise ValueError(f"{dialect.title} cannot filter by custom properties")
         query += [_property(dialect, name, value) for name, value in properties.items()]
+    for name, value in query:
+        if not is_unicode(name + value):
+            raise ValueError(f"{name!r} is not valid Unicode: {value!r}")
     return query
 
 

@@ -43,6 +43,14 @@ _start_import = data.start_import(
     all_stores=None,
     all_stores_must_succeed=None,
 )
+_patch = images.patch(
+    "i",
+    [
+        {"op": "remove", "path": "/p"},
+        {"op": "add", "path": "/tags", "value": ["a"]},
+        {"op": "add", "path": "/r", "value": "s"},
+    ],
+)
 _create = images.create(OPENSTACK, {"id": "i", "name": "web", "tags": ["a", "b"]}, {"p": "q"}, new_id="n")
 
 # At least one of each function that returns a call, and the calls that look what became of one. The first byte of an
@@ -52,7 +60,7 @@ CALLS: Final[tuple[Call[Any], ...]] = (
     images.get("i"),
     _create,
     *_landed(_create),
-    images.patch("i", [{"op": "remove", "path": "/p"}]),
+    _patch,
     images.delete("i"),
     images.add_tag("i", "t"),
     images.remove_tag("i", "t"),
@@ -99,6 +107,8 @@ CALLS: Final[tuple[Call[Any], ...]] = (
     objects.manifest("c", "o"),
     objects.delete("c", "o", with_segments=True),
     objects.copy("c", "o", "c", "p"),
+    *_landed(_patch),
+    *_landed(members.create("i", "m")),
 )
 
 

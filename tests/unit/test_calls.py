@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from aioimages import UnsupportedOperationError
-from aioimages._call import Call, Replay, identifier, path
+from aioimages._call import Call, NotLandedError, Replay, Reply, identifier, path
 from aioimages._calls import images, members, schemas, tasks
 from aioimages._calls.identity import keystone_token, rackspace_token, versions
 from aioimages._dialect import OPENSTACK, RACKSPACE, Dialect
@@ -222,3 +222,27 @@ def test_unknown_schema() -> None:
     """There are six schemas."""
     with pytest.raises(ValueError, match="member, members"):
         schemas.get("store")
+
+
+@pytest.mark.parametrize(
+    ("tags", "asked", "is_landed"),
+    [
+        (None, ["a"], False),
+        (None, [], True),
+        (["b", "a"], ["a", "b", "a"], True),
+        (["a"], ["b"], False),
+        ("a,b", ["a", "b"], True),
+        (["a"], [["a"]], False),
+    ],
+)
+def test_tags_of_a_change_that_was_repeated(tags: Any, asked: list[Any], *, is_landed: bool) -> None:
+    """Whether an earlier try was carried out is told from the image's tags in whatever form they come, or from none."""
+    call = images.patch("i", [{"op": "add", "path": "/tags", "value": asked}])
+    look = call.landed[409]
+    assert isinstance(look, Call)
+    reply = Reply(200, {}, json.dumps({"id": "i", "status": "active", "tags": tags}).encode(), "https://x/v2/images/i")
+    if is_landed:
+        assert look.read(reply).id == "i"
+    else:
+        with pytest.raises(NotLandedError):
+            look.read(reply)
