@@ -7,6 +7,7 @@ async with Client(RackspaceApiKey("user", "key"), region="DFW") as client:
         print(image.name)
 """
 
+from aioimages._attempts import Attempt
 from aioimages._auth.credentials import (
     Credentials,
     KeystoneApplicationCredential,
@@ -90,6 +91,7 @@ from aioimages._version import __version__
 __all__ = [
     "AioImagesError",
     "AmbiguousOutcomeError",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
     "ChecksumMismatchError",

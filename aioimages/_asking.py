@@ -12,6 +12,7 @@ from typing import Any, Final
 import anyio
 import attrs
 
+from aioimages._attempts import Trail
 from aioimages._calls import tasks as calls
 from aioimages._calls.place import place
 from aioimages._errors import (
@@ -21,7 +22,6 @@ from aioimages._errors import (
     ProtocolError,
     UnsafeLinkError,
 )
-from aioimages._exchange import Trail
 from aioimages._finding import Finder, Lately
 from aioimages._limiter import Rank
 from aioimages._models import Task

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from aioimages import _config, _http
 from aioimages._asking import Asker
+from aioimages._attempts import OnAttempt, Teller
 from aioimages._auth.credentials import Credentials, service_url
 from aioimages._auth.tokens import TokenSource
 from aioimages._bulk import Bulk
@@ -91,6 +92,7 @@ class Client:
         trust_env: bool = False,
         trace_configs: Sequence[_http.TraceConfig] = (),
         user_agent: str | None = None,
+        on_attempt: OnAttempt | None = None,
     ) -> None:
         """Make a client. Nothing is sent yet.
 
@@ -114,6 +116,8 @@ class Client:
             trust_env: Use the proxies that the environment's variables name.
             trace_configs: aiohttp's own hooks.
             user_agent: What to call your program; the library's name follows it.
+            on_attempt: Is called with an `Attempt` after each request, in the event loop: do nothing long. What it
+                raises is raised by the call that the request belongs to.
 
         Raises:
             TypeError: An argument of the wrong type.
@@ -134,7 +138,9 @@ class Client:
         )
         self._lifetime = Lifetime()
         places = _places(concurrency)
-        self._exchange = Exchange(self._http, Limiter(places), _policy("retry", retry, RetryPolicy), timeout)
+        self._exchange = Exchange(
+            self._http, Limiter(places), _policy("retry", retry, RetryPolicy), timeout, Teller(on_attempt)
+        )
         run = Session(
             self._exchange,
             TokenSource(credentials, self._exchange),

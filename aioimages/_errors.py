@@ -98,11 +98,21 @@ def _revive(cls: type[E], args: tuple[Any, ...], state: dict[str, Any]) -> E:
 
 
 class AioImagesError(Exception):
-    """The root of everything that this library raises by itself. Its message is one printable line."""
+    """The root of everything that this library raises by itself. Its message is one printable line.
+
+    Attributes:
+        attempts: How many requests were sent for the call that failed; 0 where that is not what went wrong.
+    """
+
+    attempts: int = 0
 
     def __init__(self, message: str = "") -> None:
         # Servers have a say in most messages, and may repeat a signed URL.
         super().__init__(one_line(without_secrets(message), _LONGEST_MESSAGE))
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.attempts <= 1 else f"{text}, after {self.attempts} attempts"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive `pickle` whatever the arguments of the constructor are."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import anyio
 import attrs
 
+from aioimages._attempts import Teller, Trail
 from aioimages._call import Body, Call, NotLandedError, Replay, Reply
 from aioimages._errors import (
     AioImagesError,
@@ -26,6 +27,7 @@ from aioimages._errors import (
     TlsError,
     TransportError,
     TransportTimeoutError,
+    UnauthorizedError,
 )
 from aioimages._fault import error_from
 from aioimages._http import Http, Stream
@@ -42,28 +44,6 @@ T = TypeVar("T")
 _NEVER_SENT: Final = (ConnectError, PoolTimeoutError, ProxyError, TlsError)
 _SERVED_SECONDS: Final = 10.0
 _PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
-
-
-def _itself(token: Token | None) -> Token | None:
-    return token
-
-
-@attrs.define
-class Trail:
-    """What the tries of one call have come to so far.
-
-    Attributes:
-        began_at: When the first one began, on the limiter's clock.
-        newest: Returns the token that has replaced one, while a turn was waited for.
-        shown: The token that was shown last.
-    """
-
-    tries: int = 0
-    garbled: int = 0
-    may_have_landed: bool = False
-    began_at: float | None = None
-    newest: Callable[[Token | None], Token | None] = _itself
-    shown: Token | None = None
 
 
 # Errors after which a call has had no effect, or may have it twice.
@@ -126,9 +106,13 @@ class Exchange:
     takes or gives them may itself call the service.
     """
 
-    def __init__(self, http: Http, limiter: Limiter, retry: RetryPolicy, timeout: TimeoutPolicy) -> None:
+    def __init__(
+        self, http: Http, limiter: Limiter, retry: RetryPolicy, timeout: TimeoutPolicy, teller: Teller
+    ) -> None:
         self._http = http
         self._limiter = limiter
+        self._teller = teller
+        self.tell = teller.tell
         self.retry = retry
         self.timeout = timeout
         self._budget = RetryBudget(retry.budget)
@@ -177,7 +161,9 @@ class Exchange:
                 return await self._until_final(attempt, call, trail, limit)
         finally:
             turn.end()
-        raise self._out_of_time(call)
+        error = self._out_of_time(call, turn, base, trail)
+        self.tell(trail)
+        raise error
 
     async def open(
         self,
@@ -191,7 +177,7 @@ class Exchange:
         """Ask once, and return an accepted answer whose body is on its way, with its first piece already here.
 
         It raises what `perform` does. Whoever reads the body must be able to ask for the rest of it, and so asks again
-        by itself. Close what it returns.
+        by itself, and tells of the attempt. Close what it returns.
         """
         trail = trail or Trail()
         turn = self._limiter.turn(_service(base))
@@ -199,10 +185,10 @@ class Exchange:
         try:
             with TimeLimit(self._limits):
                 token = trail.shown = trail.newest(token)
-                return await self._begun(call, turn, base, token)
+                return await self._begun(call, turn, base, token, trail)
         finally:
             turn.end()
-        raise self._out_of_time(call)
+        raise self._out_of_time(call, turn, base, trail)
 
     async def _begin(self, turn: Turn, limit: TimeLimit, rank: Rank) -> None:
         """Begin a turn. How long it takes to get one is not the service's fault, and counts for nothing."""
@@ -222,15 +208,21 @@ class Exchange:
             first = error
         else:
             self._budget.succeeded(was_repeated=trail.tries > 1)
+            if trail.untold is not None:
+                self.tell(trail)
             return result
-        retrier = self.retrying(partial(_retry_after, call, trail), deadline=lambda: limit.ends_at, failed=first)
+        retrier = self._retrier(partial(_retry_after, call, trail), trail, deadline=lambda: limit.ends_at, failed=first)
         try:
             result = await retrier(attempt)
         except AioImagesError as error:
+            if call.replay is not Replay.LOOK_FIRST:
+                is_renewed = trail.renews and isinstance(error, UnauthorizedError)
+                self.tell(trail, delay_seconds=0.0 if is_renewed else None)
             if call.replay is not Replay.AMBIGUOUS or not _may_have_landed(error):
                 raise
-            raise _ambiguous(call, str(error)) from error.__cause__
+            raise _ambiguous(call, error.args[0], trail) from error.__cause__
         self._budget.succeeded(was_repeated=True)
+        self.tell(trail)
         return result
 
     def end(self) -> None:
@@ -238,20 +230,39 @@ class Exchange:
         self._limits.end()
         self._limiter.end()
 
-    def retrying(
+    def retrying(self, retry_after_of: Callable[[BaseException], float | None], trail: Trail) -> Retrier:
+        """Make a retrier, as `RetryPolicy.retrying` does, that spends what this client may spend on repeating.
+
+        What it calls may leave attempts on the trail that nobody was told of.
+        """
+        retrier = self._retrier(retry_after_of, trail)
+
+        async def perform(attempt: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+            try:
+                result = await retrier(attempt, *arguments)
+            except AioImagesError:
+                self.tell(trail)
+                raise
+            self.tell(trail)
+            return result
+
+        return perform
+
+    def _retrier(
         self,
         retry_after_of: Callable[[BaseException], float | None],
+        trail: Trail,
         *,
         deadline: Callable[[], float] = _never,
         failed: Exception | None = None,
     ) -> Retrier:
-        """Make a retrier, as `RetryPolicy.retrying` does, that spends what this client may spend on repeating."""
         return self.retry.retrying(
             retry_after_of,
             spend=self._spend,
             deadline=deadline,
             clock=anyio.current_time,
             sleep=anyio.sleep,
+            note=lambda delay: self.tell(trail, delay_seconds=delay),
             failed=failed,
         )
 
@@ -260,7 +271,10 @@ class Exchange:
         is_served = self._limiter.clock() - self._limiter.answered_at < _SERVED_SECONDS
         return (is_served and isinstance(error, RateLimitedError)) or self._budget.spend()
 
-    async def _begun(self, call: Call[Any], turn: Turn, base: str, token: Token | None) -> Stream:
+    async def _begun(self, call: Call[Any], turn: Turn, base: str, token: Token | None, trail: Trail) -> Stream:
+        self.tell(trail, delay_seconds=0.0)
+        trail.tries += 1
+        stream: Stream | None = None
         async with AsyncExitStack() as stack:
             try:
                 stream = await stack.enter_async_context(await self._http.open(call, base, token))
@@ -269,8 +283,10 @@ class Exchange:
                 await stream.begin()
             except AioImagesError as error:
                 self._note(turn, "open", error)
+                trail.note(call, base, token, turn.seconds, answer=stream, error=error)
                 raise
             self._note(turn, "open", None)
+            trail.note(call, base, token, turn.seconds, answer=stream)
             stack.pop_all()
         return stream
 
@@ -284,10 +300,13 @@ class Exchange:
             turn.answered(kind)
 
     async def _once(self, call: Call[T], turn: Turn, base: str, token: Token | None, trail: Trail) -> T:
+        if trail.untold is not None:
+            self.tell(trail, delay_seconds=0.0)
         trail.tries += 1
         if trail.began_at is None:
             trail.began_at = turn.began_at
         token = trail.shown = trail.newest(token)
+        reply: Reply | None = None
         # How long data take says nothing of the service.
         kind = None if isinstance(call.body, Body) else call.method + "?" * bool(call.query)
         try:
@@ -297,17 +316,23 @@ class Exchange:
             if reply.status in call.ok:
                 self._note(turn, kind, None)
                 turn.end()
-                return call.read(reply)
+                result = call.read(reply)
+                if self._teller.tells_all:
+                    trail.note(call, base, token, turn.seconds, answer=reply)
+                return result
             if trail.may_have_landed and reply.status in call.landed:
                 turn.end()
                 # What is not to be found was not made either.
                 with suppress(NotLandedError, NotFoundError):
-                    return await self._landed(call.landed[reply.status], base, token)
+                    landed = await self._landed(call.landed[reply.status], base, token)
+                    trail.note(call, base, token, turn.seconds, answer=reply)
+                    return landed
             error = error_from(call, _without_secrets(reply, call, token))
         except AioImagesError as caught:
             error = _alone(caught)
         self._note(turn, kind, error)
         turn.end()
+        trail.note(call, base, token, turn.seconds, answer=reply, error=error)
         trail.may_have_landed |= _may_have_landed(error)
         trail.garbled += isinstance(error, DecodeError)
         raise error
@@ -315,18 +340,18 @@ class Exchange:
     async def _landed(self, told_by: "Call[T] | T", base: str, token: Token | None) -> T:
         return await self.perform(told_by, base, token) if isinstance(told_by, Call) else told_by
 
-    def _out_of_time(self, call: Call[Any]) -> AioImagesError:
+    def _out_of_time(self, call: Call[Any], turn: Turn, base: str, trail: Trail) -> AioImagesError:
         # Sleeps end before the deadline, so that what it cut was a request on its way.
-        what = f"no answer within {self._limits.seconds:g} s ({call.method} {call.path})"
-        if call.replay is Replay.AMBIGUOUS:
-            return _ambiguous(call, what)
-        error = TransportTimeoutError(what)
+        error = TransportTimeoutError(f"no answer within {self._limits.seconds:g} s ({call.method} {call.path})")
         error.__cause__ = TimeoutError()
-        return error
+        trail.note(call, base, None, turn.seconds, error=error)
+        return _ambiguous(call, error.args[0], trail) if call.replay is Replay.AMBIGUOUS else error
 
 
-def _ambiguous(call: Call[Any], what: str) -> AmbiguousOutcomeError:
-    return AmbiguousOutcomeError(f"{call.method} {call.path} may or may not have been carried out: {what}")
+def _ambiguous(call: Call[Any], what: str, trail: Trail) -> AmbiguousOutcomeError:
+    error = AmbiguousOutcomeError(f"{call.method} {call.path} may or may not have been carried out: {what}")
+    error.attempts = trail.tries
+    return error
 
 
 def _alone(error: AioImagesError) -> AioImagesError:

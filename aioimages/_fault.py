@@ -1,6 +1,7 @@
 """A refusal, in whatever form it comes, as the exception that tells it: pure functions that return the error."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -29,7 +30,7 @@ from aioimages._errors import (
 from aioimages._text import one_line
 from aioimages._times import http_date, moment
 
-__all__ = ["error_from"]
+__all__ = ["error_from", "request_id_in"]
 
 LONGEST_DETAIL: Final = 200
 LONGEST_PLACE: Final = 100
@@ -64,10 +65,15 @@ def error_from(call: Call[Any], reply: Reply) -> AioImagesError:
         status=reply.status,
         method=call.method,
         url=reply.url.partition("?")[0],
-        request_id=next((reply.headers[name] for name in _REQUEST_ID_HEADERS if name in reply.headers), None),
+        request_id=request_id_in(reply.headers),
         retry_after=_retry_after(reply, fault),
         challenge=reply.headers.get("www-authenticate"),
     )
+
+
+def request_id_in(headers: Mapping[str, str]) -> str | None:
+    """Return what to quote to the operator's support, where an answer's headers say it."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
 
 
 def _listed(statuses: frozenset[int]) -> str:

@@ -185,6 +185,11 @@ class Turn:
         self._lane = lane
         self.has_place = False
 
+    @property
+    def seconds(self) -> float:
+        """How long ago the present turn came, or the last one."""
+        return self._limiter.clock() - self.began_at
+
     async def begin(self, rank: Rank) -> None:
         """Wait for a turn, if this is none already."""
         if not self.has_place:

@@ -171,6 +171,7 @@ class RetryPolicy:
         deadline: Clock,
         clock: Clock,
         sleep: Sleep,
+        note: Callable[[float], None],
         failed: Exception | None = None,
     ) -> Retrier:
         """Make a retrier for one call, which raises the last error when it gives up.
@@ -182,6 +183,7 @@ class RetryPolicy:
             deadline: Tells when to give up on the clock, rather than sleep beyond it.
             clock: Tells the time.
             sleep: Lets time pass.
+            note: Is told before each repetition how many seconds there are until then.
             failed: How the first try has failed already, where the call was tried.
         """
 
@@ -200,7 +202,7 @@ class RetryPolicy:
                 if retry_after_of(error) is None:
                     raise
                 failures.append(error)
-            return await self._repeating(retry_after_of, spend, deadline, clock, sleep)(again)
+            return await self._repeating(retry_after_of, spend, deadline, clock, sleep, note=note)(again)
 
         return perform
 
@@ -211,6 +213,8 @@ class RetryPolicy:
         deadline: Clock,
         clock: Clock,
         sleep: Sleep,
+        *,
+        note: Callable[[float], None],
     ) -> Retrier:
         import tenacity  # noqa: PLC0415  # it takes long to import, and many programs never need it
 
@@ -236,6 +240,7 @@ class RetryPolicy:
             retry=tenacity.retry_if_exception(may_repeat),
             wait=delay,
             stop=may_stop,
+            before_sleep=lambda state: note(state.upcoming_sleep),
             sleep=sleep,
             reraise=True,
         )

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from aioimages._attempts import Trail
 from aioimages._auth.catalog import find_endpoint, has_version, refuse_plain_http, without_version
 from aioimages._auth.tokens import TokenSource
 from aioimages._call import Call, Replay
 from aioimages._calls.identity import versions
 from aioimages._dialect import Dialect
 from aioimages._errors import DecodeError, EndpointNotFoundError, StatusError, UnauthorizedError
-from aioimages._exchange import Exchange, Trail
+from aioimages._exchange import Exchange
 from aioimages._http import Stream
 from aioimages._lifetime import Lifetime
 from aioimages._limiter import Rank
@@ -100,6 +101,7 @@ class Session:
         self.retry = exchange.retry
         self.retrying = exchange.retrying
         self.timeout = exchange.timeout
+        self.tell = exchange.tell
         self._exchange = exchange
         self._tokens = tokens
         self._endpoint = endpoint
@@ -152,14 +154,18 @@ class Session:
         with self.lifetime.span():
             return await self._authorized(self._exchange.perform, call, trail or Trail())
 
-    async def open(self, call: Call[Any]) -> Stream:
+    async def open(self, call: Call[Any], trail: Trail) -> Stream:
         """Return the answer to a call while its body is on its way. Close it.
+
+        Args:
+            call: What to ask.
+            trail: Where to note what its tries come to. Whoever has it tells of the last one.
 
         Raises:
             AioImagesError: Whatever went wrong; the classes say what.
         """
         with self.lifetime.span():
-            return await self._authorized(self._exchange.open, call, Trail())
+            return await self._authorized(self._exchange.open, call, trail)
 
     async def _authorized(
         self,
@@ -171,6 +177,7 @@ class Session:
         base = await self._endpoint.url(token, self._exchange)
         base = without_version(base) if call.at_root else base
         trail.newest = self._tokens.newest
+        trail.renews = self.renewable and call.replay is not Replay.LOOK_FIRST
         try:
             return await perform(call, base, token, trail, rank=self._rank)
         except UnauthorizedError:
@@ -179,4 +186,5 @@ class Session:
             token = await self._tokens.replace(trail.shown or token)
             if call.replay is Replay.LOOK_FIRST:
                 raise
+        trail.renews = False
         return await perform(call, base, token, trail, rank=min(self._rank, Rank.SOON))

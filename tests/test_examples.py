@@ -31,6 +31,7 @@ SAYS = {
     "list_images": "public images, such as [",
     "list_members": " pending",
     "move_region": "is there as ",
+    "see_attempts": "given up after 3 attempts: req-",
     "share_image": "has accepted",
     "show_progress": "bulk: 1 of 1 items",
     "update_image": "('gold',)",

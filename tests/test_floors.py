@@ -15,7 +15,7 @@ FLOORS = [
     {"_dialect", "_policy", "_call", "_proxies", "_reading", "_tls", "progress", "vhd"},
     {"_codec", "_experience"},
     {"_calls", "_fault"},
-    {"_http", "_lifetime", "_groups", "_limiter", "_sharing"},
+    {"_attempts", "_groups", "_http", "_lifetime", "_limiter", "_sharing"},
     {"_exchange", "_undoing"},
     {"_steps"},
     {"_auth"},

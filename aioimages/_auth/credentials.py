@@ -126,7 +126,9 @@ def _keystone_url(url: str) -> str:
 
 
 def _refusal(error: StatusError, what: str) -> AuthenticationError:
-    return AuthenticationError(f"{what} was not accepted: {error}")
+    refusal = AuthenticationError(f"{what} was not accepted: {error.args[0]}")
+    refusal.attempts = error.attempts
+    return refusal
 
 
 def _words(credentials: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import anyio
 
 from aioimages._asking import Asker, Question
+from aioimages._attempts import Trail
 from aioimages._bulk import results
 from aioimages._bulk.journal import Journal
 from aioimages._bulk.records import Record, Step
@@ -22,7 +23,6 @@ from aioimages._errors import (
     StatusError,
     TlsError,
 )
-from aioimages._exchange import Trail
 from aioimages._models import Task
 from aioimages._resources.images import Images
 from aioimages._session import Session

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from aioimages._attempts import Trail
 from aioimages._errors import (
     AioImagesError,
     BadRequestError,
@@ -262,9 +263,10 @@ class Downloader:
 
     async def _has_ranges(self, remote: Remote) -> bool:
         """Ask whether the store of the data gives parts: not every one does."""
-        retrier = self.session.retrying(pause_after)
+        trail = Trail()
+        retrier = self.session.retrying(pause_after, trail)
         try:
-            stream: Stream = await retrier(self.session.open, remote.part(0, _PROBE_BYTES))
+            stream: Stream = await retrier(self.session.open, remote.part(0, _PROBE_BYTES), trail)
         except BadRequestError:
             return False
         except StatusError as error:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import anyio
 
+from aioimages._attempts import Trail
 from aioimages._call import Call
 from aioimages._errors import (
     AioImagesError,
@@ -89,6 +90,7 @@ class Reader:
         self.content_md5: str | None = None
         self._session = session
         self._remote = remote
+        self._trail = Trail()
         self._place = start
         self._stop = stop
         self._has_ranges = True
@@ -115,11 +117,13 @@ class Reader:
                     async for piece in pieces:
                         yield piece
                 if self._place == self._end:
+                    self._session.tell(self._trail)
                     return
                 problem: AioImagesError = TransferInterruptedError("the data ended early")
             except AioImagesError as error:
                 asked = pause_after(error)
                 if asked is None or asked > retry.retry_after_limit:
+                    self._session.tell(self._trail, error=error)
                     raise
                 if before < self._place == self._end:
                     return
@@ -130,7 +134,10 @@ class Reader:
             cuts = 0 if is_worth_it else cuts + 1
             if cuts >= limit:
                 break
-            await anyio.sleep(max(pause, retry.delay(cuts + 1)))
+            delay = max(pause, retry.delay(cuts + 1))
+            self._session.tell(self._trail, delay_seconds=delay, error=problem)
+            await anyio.sleep(delay)
+        self._session.tell(self._trail, error=problem)
         if isinstance(problem, StatusError | ConnectError):
             raise problem
         raise TransferInterruptedError(
@@ -177,7 +184,7 @@ class Reader:
 
     async def _connect(self) -> Stream:
         try:
-            return await self._session.open(self._call())
+            return await self._session.open(self._call(), self._trail)
         except StatusError as error:
             refused = isinstance(error, BadRequestError) or error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
             gone = isinstance(error, ForbiddenError | GoneError | NotFoundError)
@@ -186,7 +193,7 @@ class Reader:
             if not (refused and "Range" in self._call().headers):
                 raise
         self._give_up_ranges()
-        return await self._session.open(self._call())
+        return await self._session.open(self._call(), self._trail)
 
     def _call(self) -> Call[Any]:
         return self._remote.part(self._place if self._has_ranges else 0, self._stop)

@@ -8,6 +8,7 @@ import anyio
 import attrs
 from anyio.streams.memory import MemoryObjectSendStream
 
+from aioimages._attempts import Trail
 from aioimages._call import Body, Call
 from aioimages._errors import AioImagesError, SourceChangedError, UnauthorizedError, UnreplayableBodyError
 from aioimages._exchange import pause_after
@@ -51,6 +52,7 @@ class Sender:
         is_whole: Whether they were all.
         is_begun: Whether the source was read in any try.
         tries: How many tries there were.
+        trail: What the requests have come to.
     """
 
     session: Session
@@ -65,6 +67,7 @@ class Sender:
     is_whole: bool = attrs.field(init=False, default=False)
     is_begun: bool = attrs.field(init=False, default=False)
     tries: int = attrs.field(init=False, default=0)
+    trail: Trail = attrs.field(init=False, factory=Trail)
     _refusals: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
@@ -99,7 +102,7 @@ class Sender:
             async with task_group() as group:
                 group.start_soon(self._feed, opened, give)
                 try:
-                    results.append(await self.session.run(call(Body(body, self.source.size_bytes))))
+                    results.append(await self.session.run(call(Body(body, self.source.size_bytes)), self.trail))
                 except AioImagesError as error:
                     problem = error
                 if not self.is_whole:
@@ -123,7 +126,7 @@ class Sender:
                     self.refuse_to_repeat(error, "")
                 raise
 
-        retrier = self.session.retrying(self.pause_after)
+        retrier = self.session.retrying(self.pause_after, self.trail)
         try:
             result: T = await retrier(attempt)
         finally:

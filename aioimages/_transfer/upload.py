@@ -95,7 +95,7 @@ class Uploader:
                 url=images.image_path(image.id, "file"),
             )
         self._disk_format = image.disk_format
-        retrier = self._session.retrying(self._pause_after)
+        retrier = self._session.retrying(self._pause_after, self._sender.trail)
         try:
             arrived: Image = await retrier(self._attempt)
         finally:

@@ -12,13 +12,13 @@ from distributed.deploy.cluster import Cluster as DaskCluster
 from distributed.protocol.pickle import dumps
 
 from aioimages._asking import Asker
+from aioimages._attempts import Trail
 from aioimages._auth.credentials import Credentials
 from aioimages._bulk import Bulk
 from aioimages._call import Call, Replay
 from aioimages._client import Client
 from aioimages._dialect import Dialect, dialect_named
 from aioimages._errors import AmbiguousOutcomeError
-from aioimages._exchange import Trail
 from aioimages._lifetime import Lifetime
 from aioimages._limiter import Rank
 from aioimages._models import Download, DownloadRequest, ExportRequest, ImportRequest, Task
@@ -41,7 +41,7 @@ JournalPath = str | os.PathLike[str]
 
 # Dask's connections notice after 30 seconds that nobody is at the other end; the service takes its time, too.
 _LOST_AFTER_SECONDS: Final = 45.0
-_OF_ONE_PROCESS: Final = ("session", "ssl", "trace_configs")
+_OF_ONE_PROCESS: Final = ("session", "ssl", "trace_configs", "on_attempt")
 
 
 class _RemoteSession(Session):
@@ -110,7 +110,8 @@ class Cluster:
         scheduler: The scheduler's address, or a Dask client or cluster of yours, which is left alone.
         credentials: Who signs in. Each worker does so by itself.
         security: Dask's certificates, where the scheduler is an address and the configuration of Dask has none.
-        client_options: Options of `Client`, but those that belong to one process: `session`, `ssl`, `trace_configs`.
+        client_options: Options of `Client`, but those that belong to one process: `session`, `ssl`, `trace_configs`,
+            `on_attempt`.
 
     Raises:
         TypeError: An argument of the wrong type.

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.clouds("live")]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # Rackspace alone exports and imports by way of Cloud Files; there is no compute service here. A cluster takes
-# credentials, and has a cloud of its own.
-NOT_ON_GLANCE = {"bulk_cluster", "capture_server", "export_all", "export_image", "import_folder"}
+# credentials, and has a cloud of its own; so has what shows trouble.
+NOT_ON_GLANCE = {"bulk_cluster", "capture_server", "export_all", "export_image", "import_folder", "see_attempts"}
 # On Glance, tasks are for administrators.
 IMPORTS = {"bulk_import", "bulk_journal", "import_image"}
 SAYS = {

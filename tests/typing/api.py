@@ -15,6 +15,8 @@ import distributed
 
 import aioimages
 from aioimages import (
+    AioImagesError,
+    Attempt,
     Client,
     ConcurrencyPolicy,
     Container,
@@ -66,6 +68,20 @@ def signed_in(credentials: Credentials) -> Client:
     return Client(credentials)
 
 
+def saw(attempt: Attempt) -> None:
+    """Take an attempt."""
+    assert_type(attempt.method, str)
+    assert_type(attempt.url, str)
+    assert_type(attempt.number, int)
+    assert_type(attempt.status, int | None)
+    assert_type(attempt.error, AioImagesError | None)
+    assert_type(attempt.delay_seconds, float | None)
+    assert_type(attempt.request_id, str | None)
+    assert_type(attempt.seconds, float)
+    if attempt.error is not None:
+        assert_type(attempt.error.attempts, int)
+
+
 async def passcode() -> str:
     """Return a passcode."""
     return "246810"
@@ -104,6 +120,7 @@ async def clients(session: aiohttp.ClientSession, context: ssl.SSLContext) -> No
         trust_env=True,
         trace_configs=[aiohttp.TraceConfig()],
         user_agent="imager/1",
+        on_attempt=saw,
     )
     assert_type(await client.close(), None)
     assert_type(aioimages.connect("mycloud", region="DFW"), Client)

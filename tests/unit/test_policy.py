@@ -52,14 +52,21 @@ def test_crawl(value: Any, kind: type[Exception]) -> None:
 
 async def _delays(policy: RetryPolicy, asked: float | None, *, deadline: float = float("inf")) -> list[float]:
     clock = Clock()
+    told: list[float] = []
 
     async def fail() -> None:
         raise OSError("no")
 
     with pytest.raises(OSError, match="no"):
         await policy.retrying(
-            lambda _: asked, spend=lambda _: True, deadline=lambda: deadline, clock=clock, sleep=clock.sleep
+            lambda _: asked,
+            spend=lambda _: True,
+            deadline=lambda: deadline,
+            clock=clock,
+            sleep=clock.sleep,
+            note=told.append,
         )(fail)
+    assert told == clock.slept
     return clock.slept
 
 
