@@ -204,6 +204,7 @@ async def test_unknown_status_of_a_task(stage: Stage, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.fault(55)
+@pytest.mark.clouds("emulator")
 async def test_unknown_status_that_stays(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     """Tasks whose status is unknown to the end are `TaskTimeoutError` on time; there is one warning for all of them."""
     client = importer(stage)

@@ -112,6 +112,7 @@ async def meet_a_revocation(
 
 
 @pytest.mark.fault(35, within=120)
+@pytest.mark.clouds("emulator")
 @pytest.mark.dialects("openstack")
 async def test_revocation(stage: Stage) -> None:
     """One sign-in replaces the token for a thousand calls; those that met the refusal are repeated, and none fails."""
