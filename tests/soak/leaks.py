@@ -57,6 +57,10 @@ class Leaks:
         gc.collect()
         return int(self._process.memory_info().rss)
 
+    def objects(self) -> int:
+        """Return how many objects there are: they tell what is kept from memory that was only not given back."""
+        return len(gc.get_objects())
+
     def files(self) -> int:
         """Return how many descriptors are open."""
         return int(self._process.num_fds())

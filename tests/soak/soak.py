@@ -21,7 +21,7 @@ from book import Book
 from cloud import Cloud, running
 from desk import Clients, Desk, GivenUpError
 from leaks import Complaints, Leaks
-from soak_report import Sample, report
+from soak_report import Sample, put_into, report
 from tallies import Tallies, Ticker
 
 _ROUNDS: Final = {"rackspace": rackspace_rounds.ROUNDS, "openstack": glance_rounds.ROUNDS}
@@ -98,7 +98,7 @@ class Soak:
         self._sample()
 
     def _sample(self) -> None:
-        self.samples.append(Sample(self._now(), self._leaks.memory_bytes(), self._leaks.files()))
+        self.samples.append(Sample(self._now(), self._leaks.memory_bytes(), self._leaks.objects(), self._leaks.files()))
 
     def _check_memory(self) -> None:
         warm = [sample for sample in self.samples if sample.seconds >= _WARM_SECONDS]
@@ -130,6 +130,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=None, help="of all chance (drawn anew)")
     parser.add_argument("--faults", type=float, default=0.2, help="the share of requests to go wrong (%(default)s)")
     parser.add_argument("--workers", type=int, default=16, help="how many in each dialect (%(default)s)")
+    parser.add_argument("--page", type=Path, help="also put the figures into this page")
     arguments = parser.parse_args()
     if arguments.seed is None:
         arguments.seed = random.SystemRandom().randrange(10**6)
@@ -142,7 +143,10 @@ async def _main(arguments: argparse.Namespace, cloud: Cloud, folder: Path) -> bo
     machine = (
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, aiohttp {version('aiohttp')}"
     )
-    print(report(soak, arguments, machine))
+    text = report(soak, arguments, machine)
+    print(text)
+    if arguments.page:
+        put_into(arguments.page, text)
     return soak.is_sound
 
 

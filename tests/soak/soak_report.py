@@ -4,6 +4,7 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import attrs
@@ -11,10 +12,12 @@ from book import Book
 from desk import Clients
 from tallies import Tallies, Ticker
 
-__all__ = ["Sample", "report"]
+__all__ = ["Sample", "put_into", "report"]
 
 _STEP_SECONDS = 300.0
 _MIB = 2**20
+_BEGIN = "<!-- figures: begin -->"
+_END = "<!-- figures: end -->"
 
 
 @attrs.frozen
@@ -23,6 +26,7 @@ class Sample:
 
     seconds: float
     memory_bytes: int
+    objects: int
     files: int
 
 
@@ -79,6 +83,12 @@ def report(run: Run, arguments: argparse.Namespace, machine: str) -> str:
     )
 
 
+def put_into(page: Path, text: str) -> None:
+    """Put figures into a page, in place of those of an earlier run."""
+    before, _, rest = page.read_text().partition(_BEGIN)
+    page.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{rest.partition(_END)[2]}")
+
+
 def _summary(run: Run) -> str:
     tallies = run.tallies
     done, total, struck = tallies.done.total(), tallies.total(), sum(run.faults.values())
@@ -114,6 +124,6 @@ def _memory(samples: Sequence[Sample]) -> str:
             chosen.append(sample)
             due += _STEP_SECONDS
     return _table(
-        ["minute", "memory, MiB", "descriptors"],
-        [(f"{one.seconds / 60:.0f}", f"{one.memory_bytes / _MIB:.1f}", one.files) for one in chosen],
+        ["minute", "memory, MiB", "objects", "descriptors"],
+        [(f"{one.seconds / 60:.0f}", f"{one.memory_bytes / _MIB:.1f}", one.objects, one.files) for one in chosen],
     )
