@@ -1,5 +1,7 @@
 """How answers break off."""
 
+from contextlib import suppress
+
 from aiohttp import web
 
 __all__ = ["cut", "cut_short"]
@@ -16,7 +18,8 @@ async def cut_short(
 ) -> web.StreamResponse:
     """Begin an answer whose body is to have a length, and cut the connection after a part of it."""
     answer.content_length = length
-    await answer.prepare(request)
-    await answer.write(body)
+    with suppress(ConnectionError):  # the client has gone by itself
+        await answer.prepare(request)
+        await answer.write(body)
     cut(request)
     return answer
