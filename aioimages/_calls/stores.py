@@ -4,13 +4,14 @@
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from aioimages import _codec
-from aioimages._call import Call, Replay, identifier, path
+from aioimages._call import Call, NotLandedError, Replay, Reply, identifier, path
 from aioimages._calls.images import image_path, supported
 from aioimages._dialect import Dialect, Operation
-from aioimages._models import Location, Store, Usage
+from aioimages._models import Image, Location, Store, Usage
 
 __all__ = ["add_location", "delete", "import_methods", "list_all", "locations", "store_name", "usage"]
 
@@ -51,13 +52,25 @@ def usage(dialect: Dialect) -> Call[dict[str, Usage]]:
 def delete(dialect: Dialect, store: str, image_id: str) -> Call[None]:
     """DELETE /v2/stores/{store_id}/{image_id}."""
     supported(dialect, Operation.STORES)
+    look = Call(method="GET", path=image_path(image_id), read=_without_data_in(store_name(store)))
     return Call(
         method="DELETE",
-        path=path("stores", store_name(store)) + "/" + image_path(image_id).removeprefix("images/"),
+        path=path("stores", store) + "/" + image_path(image_id).removeprefix("images/"),
         ok=frozenset({204}),
         read=_codec.nothing,
-        landed={404: None},
+        # Once only one store has them, the service refuses before it looks whether it is this one.
+        landed={404: None, 403: look},
     )
+
+
+def _without_data_in(store: str) -> Callable[[Reply], None]:
+    read_image = _codec.one(Image)
+
+    def read(reply: Reply) -> None:
+        if store in read_image(reply).stores:
+            raise NotLandedError
+
+    return read
 
 
 def locations(dialect: Dialect, image_id: str) -> Call[list[Location]]:
