@@ -261,7 +261,9 @@ def _parse(reply: Reply) -> Any:
         problem = f"{error.msg} at line {error.lineno}, column {error.colno}"
     # Whatever else stands there is the server's, and may be long.
     kind = re.match(r"[\w.+-]{1,40}/[\w.+-]{1,40}(?=;|$)", reply.headers.get("content-type", ""))
-    raise undecodable(reply, f"not JSON: {problem} ({len(reply.body)} bytes of {kind[0] if kind else 'no known type'})")
+    raise undecodable(
+        reply, f"not JSON: {problem} ({len(reply.body)} bytes of {kind[0] if kind else 'no content type'})"
+    )
 
 
 def _structure(reply: Reply, raw: Any, cls: type[T], place: str) -> T:
