@@ -21,6 +21,7 @@ from servers import answering, raw_server
 from aioimages import (
     AioImagesError,
     AmbiguousOutcomeError,
+    Attempt,
     Client,
     ImportRequest,
     KeystoneApplicationCredential,
@@ -131,11 +132,13 @@ async def _trouble(client: Client) -> Exception:
 @pytest.mark.parametrize("echo", ECHOES)
 @pytest.mark.parametrize("who", CREDENTIALS)
 async def test_servers_that_repeat_secrets(who: str, echo: str, records: list[logging.LogRecord]) -> None:
-    """A server may repeat the secret that it was sent in any way: no error and no log shows any part of it."""
+    """A server may repeat the secret that it was sent in any way: no error, log or hook shows any part of it."""
     secret = TOKEN if "Token" in who else SECRET
     async with raw_server(answering(ECHOES[echo](secret))) as url:
-        error = await _trouble(Client(CREDENTIALS[who](url), retry=ONCE))
-    assert not leaks([*shown(error), *logged(records)], HEAD, TAIL)
+        attempts: list[Attempt] = []
+        error = await _trouble(Client(CREDENTIALS[who](url), retry=ONCE, on_attempt=attempts.append))
+    assert attempts
+    assert not leaks([*shown(error), *logged(records), repr(attempts)], HEAD, TAIL)
 
 
 async def test_tokens_that_are_repeated(records: list[logging.LogRecord]) -> None:
