@@ -128,7 +128,6 @@ class Reader:
                 if before < self._place == self._end:
                     return
                 problem, pause = error, asked
-            self._has_begun = True
             # Where the data begin anew with each connection, none of them is for free.
             is_worth_it = self._has_ranges and self._place - before >= _WORTH_BYTES
             cuts = 0 if is_worth_it else cuts + 1
@@ -151,6 +150,7 @@ class Reader:
     async def _one_connection(self) -> AsyncGenerator[bytes, None]:
         crawl = _Crawl(self._session.timeout.crawl)
         async with await self._connect() as stream:
+            self._has_begun = True
             passed_over = await self._find_place(stream)
             while piece := await self._read(stream, crawl):
                 if passed_over:

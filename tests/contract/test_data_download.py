@@ -166,6 +166,17 @@ async def test_deactivated_image(world: World, tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.clouds("emulator")
+async def test_deactivated_image_of_a_busy_service(world: World, tmp_path: Path) -> None:
+    """Trouble before the refusal makes no change of it: nothing had been read."""
+    image = await filled(world)
+    await world.admin.images.deactivate(image.id)
+    trouble = world.emulator.faults.status(503, path="/file$")
+    with pytest.raises(ForbiddenError, match="deactivated"):
+        await world.producer.images.download(image.id, tmp_path / "disk.raw")
+    assert trouble.hits == 1
+
+
 async def test_preferred_store(world: World, tmp_path: Path) -> None:
     """The stores that are preferred are named; one that there is not is refused."""
     image = await filled(world)
