@@ -189,7 +189,8 @@ async def test_time_that_is_over(world: World, seen: Seen) -> None:
     await client.schemas.image()
     seen.attempts.clear()
     world.emulator.faults.hang(path="/schemas/", times=None)
-    with pytest.raises(TransportTimeoutError, match="no answer within 1 s") as raised:
+    # The time may also be over just when a stalled one was to be repeated.
+    with pytest.raises(TransportTimeoutError, match=r"no answer within 1 s|did not answer in time") as raised:
         await client.schemas.image()
     count = len(seen.attempts)
     assert count > 1
