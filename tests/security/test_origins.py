@@ -127,8 +127,14 @@ async def test_links_in_answers(world: World, tmp_path: Path) -> None:
     """What answers say in `self`, `file`, `schema`, `first`, `direct_url` and `locations` is never asked for."""
     async with canary() as bird:
         link = f"{bird.url}/v2/images/image-1"
-        result = {"image_id": "image-1"}
-        task = {"id": "task-1", "type": "import", "status": "success", "self": link, "schema": link, "result": result}
+        task = {
+            "id": "task-1",
+            "type": "import",
+            "status": "success",
+            "self": link,
+            "schema": link,
+            "result": {"image_id": "image-1"},
+        }
         answers = {"/images/image-1$": _image(link), "/tasks/task-1$": task}
         for path, document in answers.items():
             world.emulator.faults.body(

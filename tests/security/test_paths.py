@@ -177,7 +177,7 @@ def test_plain_names() -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_names(text: str) -> None:
     """Whatever stands for an id or a name is one segment of the path, percent-encoded whole, or is refused unsent."""
     for name, targets in asyncio.run(_sent(METHODS, text)).items():
@@ -193,7 +193,7 @@ def test_names(text: str) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_names_of_objects(text: str) -> None:
     """The name of an object is below its container, encoded but for its slashes, without dots for segments."""
     for name, targets in asyncio.run(_sent(OBJECTS, text)).items():
