@@ -21,7 +21,7 @@ DEFAULT_CLOUDS = ["emulator-rackspace,emulator-openstack"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--cloud` and `--kills`."""
     known = ", ".join(CLOUDS)
-    parser.addoption("--kills", type=int, default=4, help="how often to kill a bulk run that has a journal")
+    parser.addoption("--kills", type=int, help="how often to kill a bulk run that has a journal, or a download")
     parser.addoption("--cloud", action="append", default=[], metavar="NAMES", help=f"clouds to run on: {known}")
 
 
