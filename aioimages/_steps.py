@@ -10,12 +10,12 @@ from typing import Final, Self, TypeVar
 from aioimages._progress import Meter, Progress
 from aioimages._undoing import finish, undo
 
-__all__ = ["Steps"]
+__all__ = ["BEGINNING_SECONDS", "Steps"]
 
 _log: Final = logging.getLogger("aioimages")
 # A program that is cancelled is not held up for longer.
 _UNDOING_SECONDS: Final = 15.0
-_BEGINNING_SECONDS: Final = 60.0
+BEGINNING_SECONDS: Final = 60.0
 
 T = TypeVar("T")
 
@@ -87,5 +87,5 @@ class Steps:
 
         async with self.undone(undo_begun, always=False):
             with self.step(what):
-                await finish(begin, seconds=_BEGINNING_SECONDS)
+                await finish(begin, seconds=BEGINNING_SECONDS)
             yield results[0]

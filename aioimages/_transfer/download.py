@@ -100,12 +100,13 @@ class DataStream:
                     async for batch in gathered:
                         if hashing is not None:
                             await hashing
-                        hashing = asyncio.ensure_future(anyio.to_thread.run_sync(self._check.take, batch))
+                        hashing = asyncio.ensure_future(to_its_end(partial(self._check.take, batch)))
                         for piece in batch:
                             yield piece
             finally:
+                # A cancellation, too, waits for the thread.
                 if hashing is not None:
-                    await asyncio.wait([hashing])
+                    await asyncio.gather(hashing, return_exceptions=True)
             self.result = self._check.result()
 
 

@@ -5,6 +5,8 @@ import os
 import stat
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -12,7 +14,7 @@ import anyio
 import anyio.to_thread
 
 from aioimages._errors import SourceChangedError, UnreplayableBodyError
-from aioimages._transfer.pump import PIECE_BYTES
+from aioimages._transfer.pump import PIECE_BYTES, to_its_end
 
 __all__ = ["ReadableFile", "Source", "UploadSource", "source_of"]
 
@@ -84,17 +86,21 @@ class _Path:
         return _Path(self._path, self._seen, start, stop)
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        file = await anyio.to_thread.run_sync(self._path.open, "rb", 0)
+        files: list[FileIO] = []
         try:
-            await anyio.to_thread.run_sync(file.seek, self._start)
+            # Nothing is opened that nobody closes, nor closed while a thread reads it.
+            await to_its_end(lambda: files.append(FileIO(self._path)))
+            (file,) = files
+            await to_its_end(partial(file.seek, self._start))
             left = self._stop - self._start
-            while left and (piece := await anyio.to_thread.run_sync(file.read, min(PIECE_BYTES, left))):
+            while left and (piece := await to_its_end(partial(file.read, min(PIECE_BYTES, left)))):
                 left -= len(piece)
                 yield piece
             if _marks(os.fstat(file.fileno())) != _marks(self._seen):
                 raise SourceChangedError(f"{self._path} changed while it was being uploaded")
         finally:
-            file.close()
+            for file in files:
+                file.close()
 
 
 def _marks(seen: os.stat_result) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Final
 
 import anyio.to_thread
@@ -13,7 +14,7 @@ from aioimages._calls.images import patch_operations
 from aioimages._calls.tasks import export_input, import_input
 from aioimages._client import Client
 from aioimages._dialect import dialect_named
-from aioimages._errors import UnsupportedOperationError
+from aioimages._errors import NotFoundError, UnsupportedOperationError
 from aioimages._models import Download, Image
 from aioimages._policy import UNSET, Unset
 from aioimages._progress import Progress
@@ -159,6 +160,9 @@ async def copy_image(
         _check_copy(image, source, target, container, receiving)
         wanted = attrs.evolve(image, name=name or image.name or image.id)
         async with AsyncExitStack() as stack:
+            copies: list[Image] = []
+            # Also an end amid the cleaning takes the copy back.
+            await stack.enter_async_context(steps.undone(partial(_drop_all, target, copies), always=False))
             ways: list[Route | None] = []
             for client, where in ((source, container), (target, receiving)):
                 route = Route(client=client, container=str(where), steps=steps, timeout=timeout, progress=progress)
@@ -168,12 +172,19 @@ async def copy_image(
             way_out, way_in = ways
             if way_out is None:
                 disk = Disk.of(image.size, lambda: source.images.download(image_id))
-                return await _receive(target, way_in, steps, wanted, disk)
-            wanted = attrs.evolve(wanted, disk_format="vhd", container_format="bare")
-            exported = await stack.enter_async_context(way_out.taken_out(image_id, keep=False))
-            there = await source.objects.get(way_out.container, exported)
-            disk = Disk.of(there.size_bytes, lambda: source.objects.download(way_out.container, exported))
-            return await _receive(target, way_in, steps, wanted, disk)
+            else:
+                wanted = attrs.evolve(wanted, disk_format="vhd", container_format="bare")
+                exported = await stack.enter_async_context(way_out.taken_out(image_id, keep=False))
+                there = await source.objects.get(way_out.container, exported)
+                disk = Disk.of(there.size_bytes, lambda: source.objects.download(way_out.container, exported))
+            copies.append(await _receive(target, way_in, steps, wanted, disk))
+        return copies[0]
+
+
+async def _drop_all(client: Client, images: Sequence[Image]) -> None:
+    for image in images:
+        with suppress(NotFoundError):
+            await client.images.delete(image.id)
 
 
 def _needs_tasks(client: Client) -> None:

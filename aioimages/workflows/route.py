@@ -13,9 +13,10 @@ from aioimages._errors import ConflictError, NotFoundError, TaskFailedError, Tra
 from aioimages._models import Image, Task
 from aioimages._policy import Unset
 from aioimages._progress import Progress
-from aioimages._steps import Steps
+from aioimages._steps import BEGINNING_SECONDS, Steps
 from aioimages._transfer.download import DataStream
 from aioimages._transfer.source import UploadSource
+from aioimages._undoing import finish
 
 __all__ = ["Disk", "Route", "has_tasks"]
 
@@ -79,6 +80,11 @@ class Route:
         """See that there is the container; make it only where that was asked for, and for this job only if it fails."""
         is_new = False
 
+        async def make() -> None:
+            nonlocal is_new
+            await self.client.objects.create_container(self.container)
+            is_new = True
+
         async def drop() -> None:
             if is_new:
                 # It stays where something else was put into it meanwhile.
@@ -92,8 +98,7 @@ class Route:
                 except NotFoundError:
                     if not create:
                         raise
-                    await self.client.objects.create_container(self.container)
-                    is_new = True
+                    await finish(make, seconds=BEGINNING_SECONDS)
             yield
 
     async def bring_in(self, disk: Disk, *, name: str, properties: Mapping[str, str], tags: Sequence[str]) -> Image:
