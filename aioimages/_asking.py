@@ -52,6 +52,7 @@ class Question:
         patience: Seconds to look for it before it is asked for once more.
         seconds: What all of this may take, from when it is asked for.
         since: When it can have been asked for, by the service's clock, in seconds since 1970, once that is known.
+        attempts: How many requests for it have had no answer.
         candidates: The tasks of which it may be one, where it was looked for in vain.
     """
 
@@ -63,6 +64,7 @@ class Question:
     patience: float
     seconds: float
     since: float | None = None
+    attempts: int = 0
     candidates: tuple[Task, ...] = ()
 
 
@@ -144,6 +146,7 @@ class Asker:
                 return self._owned(question, await post(trail))
             except _LOST as error:
                 lost = error
+            question.attempts = lost.attempts
             if not question.mark or isinstance(lost, UnsafeLinkError):
                 raise lost
             asked_at = asked_at if trail.began_at is None else trail.began_at
@@ -183,6 +186,7 @@ class Asker:
             task = self._owned(question, await post(Trail()))
         except _LOST as error:
             lost = error
+            question.attempts += lost.attempts
         else:
             # One that was carried out late is the export that succeeds.
             with suppress(AmbiguousOutcomeError):
@@ -251,10 +255,11 @@ class Asker:
     def _unsure(self, question: Question, what: str, lost: AioImagesError | None) -> AmbiguousOutcomeError:
         for task in question.candidates:
             self._disputed.add(task.id)
-        said = str(lost or "")
+        said = str(lost.args[0]) if lost and lost.args else ""
         if not isinstance(lost, AmbiguousOutcomeError):
             said = f"POST tasks may or may not have been carried out{': ' * bool(said)}{said}"
         error = AmbiguousOutcomeError(f"{said}; {what}", candidates=question.candidates)
+        error.attempts = question.attempts
         error.__cause__ = lost and lost.__cause__
         return error
 
