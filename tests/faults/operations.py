@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from clouds import World
 from disks import fixed_vhd
 
 from aioimages import Client, DownloadRequest, ExportRequest, ImportRequest, workflows
 from aioimages.emulator import Account
 
-__all__ = ["OPERATIONS", "Here", "Operation"]
+__all__ = ["Here", "Operation", "each_operation"]
 
 DATA = b"data" * 5000
 DISK = fixed_vhd(3072)
@@ -111,7 +112,12 @@ class Operation:
     stride: int
 
 
-OPERATIONS: dict[str, Operation] = {}
+_OPERATIONS: list[Operation] = []
+
+
+def each_operation() -> list[Any]:
+    """Return all operations as parameters of a test."""
+    return [pytest.param(one, id=one.name, marks=pytest.mark.dialects(*one.dialects)) for one in _OPERATIONS]
 
 
 def operation(
@@ -120,7 +126,7 @@ def operation(
     """Note an operation."""
 
     def noted(begin: Callable[[Here], Any]) -> Callable[[Here], Any]:
-        OPERATIONS[begin.__name__] = Operation(begin.__name__, begin, dialects or BOTH, of_many, keeps, stride)
+        _OPERATIONS.append(Operation(begin.__name__, begin, dialects or BOTH, of_many, keeps, stride))
         return begin
 
     return noted

@@ -12,7 +12,7 @@ import pytest
 from clouds import World
 from watch import client_tasks
 
-from faults.operations import OPERATIONS, Here, Operation
+from faults.operations import Here, Operation, each_operation
 from faults.stepping import Walk, counting, named
 
 pytestmark = [
@@ -119,12 +119,9 @@ async def tried(here: Here, operation: Operation, step: int) -> tuple[Walk, Coun
     return walk, before, found(here)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(one.name, marks=pytest.mark.dialects(*one.dialects)) for one in OPERATIONS.values()]
-)
-async def test_cancelled_at_each_step(here: Here, name: str) -> None:
+@pytest.mark.parametrize("operation", each_operation())
+async def test_cancelled_at_each_step(here: Here, operation: Operation) -> None:
     """Nothing of it is left open, and the cloud and the files are as if it had been done, or never been asked for."""
-    operation = OPERATIONS[name]
     whole, before, after = await tried(here, operation, 0)
     for step in count(1, operation.stride):
         walk, _, left = await tried(here, operation, step)
