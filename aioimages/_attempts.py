@@ -8,10 +8,10 @@ from typing import Any, Final, Protocol
 import attrs
 
 from aioimages._call import Call
-from aioimages._errors import AioImagesError
+from aioimages._errors import AioImagesError, StatusError
 from aioimages._fault import request_id_in
 from aioimages._models import Token
-from aioimages._secrets import echoes, without_secrets
+from aioimages._secrets import without_secrets
 from aioimages._text import one_line
 
 __all__ = ["Attempt", "OnAttempt", "Teller", "Trail"]
@@ -19,7 +19,7 @@ __all__ = ["Attempt", "OnAttempt", "Teller", "Trail"]
 _log: Final = logging.getLogger("aioimages.requests")
 # A program's own records may have a `request_id` or a `url` already, and logging refuses to set one twice.
 _PREFIX: Final = "aioimages_"
-_LONGEST_REQUEST_ID: Final = 64
+_LONGEST: Final = 64
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +92,6 @@ class Trail:
         self,
         call: Call[Any],
         base: str,
-        token: Token | None,
         seconds: float,
         *,
         answer: _Answer | None = None,
@@ -107,15 +106,17 @@ class Trail:
             number=self.tries,
             status=None if answer is None else answer.status,
             error=error,
-            request_id=None if answer is None else _request_id(answer, (*call.secrets, token.value if token else "")),
+            request_id=_request_id(answer, error, (*call.secrets, self.shown.value if self.shown else "")),
             seconds=seconds,
         )
 
 
-def _request_id(answer: _Answer, secrets: Iterable[str]) -> str | None:
-    said, secret = request_id_in(answer.headers), echoes(secrets)
+def _request_id(answer: _Answer | None, error: AioImagesError | None, secrets: Iterable[str]) -> str | None:
+    if isinstance(error, StatusError):
+        return error.request_id
+    said = None if answer is None else request_id_in(answer.headers)
     # A server may repeat there, too, what it was told.
-    return None if said is None or (secret and secret.search(said)) else one_line(said, _LONGEST_REQUEST_ID)
+    return None if said is None or any(secret and secret in said for secret in secrets) else one_line(said, _LONGEST)
 
 
 class Teller:

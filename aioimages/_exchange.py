@@ -1,5 +1,6 @@
 """A call, sent as often as its policy allows, until it has an answer that can be read or an error that is final."""
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -123,23 +124,18 @@ class Exchange:
         """How many requests were sent."""
         return self._http.requests
 
-    async def perform(
-        self,
-        call: Call[T],
-        base: str,
-        token: Token | None = None,
-        trail: Trail | None = None,
-        *,
-        rank: Rank = Rank.AHEAD,
-    ) -> T:
+    def limit(self, call: Call[Any]) -> TimeLimit:
+        """Return how long a call may take."""
+        # How long data take depends on how much they are: then only the single steps are limited.
+        return TimeLimit(self._limits, is_endless=isinstance(call.body, Body))
+
+    async def perform(self, call: Call[T], base: str, token: Token | None = None) -> T:
         """Return what the call's answer says.
 
         Args:
             call: What to ask.
             base: The URL of the service's versioned root.
             token: The token to show.
-            trail: What became of the call before, where it was tried with another token.
-            rank: Whom it goes ahead of.
 
         Raises:
             StatusError: The server refused, for the last time.
@@ -147,30 +143,56 @@ class Exchange:
             ProtocolError: The answer breaks the rules.
             AmbiguousOutcomeError: The answer was lost, and the request may not be repeated.
         """
-        trail = trail or Trail()
-        turn = self._limiter.turn(_service(base))
-        await turn.begin(rank)
-        try:
-            # How long data take depends on how much they are: then only the single steps are limited.
-            with TimeLimit(self._limits, is_endless=isinstance(call.body, Body)) as limit:
-
-                async def attempt() -> T:
-                    await self._begin(turn, limit, rank)
-                    return await self._once(call, turn, base, token, trail)
-
-                return await self._until_final(attempt, call, trail, limit)
-        finally:
-            turn.end()
-        error = self._out_of_time(call, turn, base, trail)
+        trail = Trail()
+        with self.limit(call) as limit:
+            return await self.perform_within(limit, call, base, token, trail)
+        error = self.out_of_time(call, trail)
         self.tell(trail)
         raise error
 
-    async def open(
+    async def perform_within(
         self,
+        limit: TimeLimit,
+        call: Call[T],
+        base: str,
+        token: Token | None,
+        trail: Trail,
+        *,
+        rank: Rank = Rank.AHEAD,
+    ) -> T:
+        """Return what the call's answer says, as `perform` does, as a part of what has a limit of time.
+
+        Args:
+            limit: The limit.
+            call: What to ask.
+            base: The URL of the service's versioned root.
+            token: The token to show.
+            trail: What became of the call before, where it was tried with another token.
+            rank: Whom it goes ahead of.
+        """
+        turn = self._limiter.turn(_service(base))
+
+        async def attempt() -> T:
+            if not turn.begin_at_once():
+                await self._wait(turn, limit, rank)
+            return await self._once(call, turn, base, token, trail)
+
+        try:
+            return await self._until_final(attempt, call, trail, limit)
+        except asyncio.CancelledError:
+            if limit.is_cut and turn.has_place:
+                trail.note(call, base, turn.seconds)
+            raise
+        finally:
+            turn.end()
+
+    async def open_within(
+        self,
+        limit: TimeLimit,
         call: Call[Any],
         base: str,
-        token: Token | None = None,
-        trail: Trail | None = None,
+        token: Token | None,
+        trail: Trail,
         *,
         rank: Rank = Rank.AHEAD,
     ) -> Stream:
@@ -179,25 +201,23 @@ class Exchange:
         It raises what `perform` does. Whoever reads the body must be able to ask for the rest of it, and so asks again
         by itself, and tells of the attempt. Close what it returns.
         """
-        trail = trail or Trail()
         turn = self._limiter.turn(_service(base))
-        await turn.begin(rank)
+        if not turn.begin_at_once():
+            await self._wait(turn, limit, rank)
         try:
-            with TimeLimit(self._limits):
-                token = trail.shown = trail.newest(token)
-                return await self._begun(call, turn, base, token, trail)
+            trail.shown = trail.newest(token)
+            return await self._begun(call, turn, base, trail)
+        except asyncio.CancelledError:
+            if limit.is_cut:
+                trail.note(call, base, turn.seconds)
+            raise
         finally:
             turn.end()
-        raise self._out_of_time(call, turn, base, trail)
 
-    async def _begin(self, turn: Turn, limit: TimeLimit, rank: Rank) -> None:
-        """Begin a turn. How long it takes to get one is not the service's fault, and counts for nothing."""
-        if turn.has_place:
-            return
-        asked_at, ends_at = anyio.current_time(), limit.ends_at
-        limit.end_at(math.inf)
-        await turn.begin(rank)
-        limit.end_at(ends_at + anyio.current_time() - asked_at)
+    async def _wait(self, turn: Turn, limit: TimeLimit, rank: Rank) -> None:
+        """Wait for a turn. That it is the others' is not the service's fault, and does not count while it answers."""
+        with limit.suspended(lambda: turn.silence):
+            await turn.begin(rank)
 
     async def _until_final(
         self, attempt: Callable[[], Awaitable[T]], call: Call[T], trail: Trail, limit: TimeLimit
@@ -271,22 +291,22 @@ class Exchange:
         is_served = self._limiter.clock() - self._limiter.answered_at < _SERVED_SECONDS
         return (is_served and isinstance(error, RateLimitedError)) or self._budget.spend()
 
-    async def _begun(self, call: Call[Any], turn: Turn, base: str, token: Token | None, trail: Trail) -> Stream:
+    async def _begun(self, call: Call[Any], turn: Turn, base: str, trail: Trail) -> Stream:
         self.tell(trail, delay_seconds=0.0)
         trail.tries += 1
         stream: Stream | None = None
         async with AsyncExitStack() as stack:
             try:
-                stream = await stack.enter_async_context(await self._http.open(call, base, token))
+                stream = await stack.enter_async_context(await self._http.open(call, base, trail.shown))
                 if stream.status not in call.ok:
-                    raise error_from(call, _without_secrets(await stream.reply(), call, token))
+                    raise error_from(call, _without_secrets(await stream.reply(), call, trail.shown))
                 await stream.begin()
             except AioImagesError as error:
                 self._note(turn, "open", error)
-                trail.note(call, base, token, turn.seconds, answer=stream, error=error)
+                trail.note(call, base, turn.seconds, answer=stream, error=error)
                 raise
             self._note(turn, "open", None)
-            trail.note(call, base, token, turn.seconds, answer=stream)
+            trail.note(call, base, turn.seconds, answer=stream)
             stack.pop_all()
         return stream
 
@@ -318,21 +338,21 @@ class Exchange:
                 turn.end()
                 result = call.read(reply)
                 if self._teller.tells_all:
-                    trail.note(call, base, token, turn.seconds, answer=reply)
+                    trail.note(call, base, turn.seconds, answer=reply)
                 return result
             if trail.may_have_landed and reply.status in call.landed:
                 turn.end()
                 # What is not to be found was not made either.
                 with suppress(NotLandedError, NotFoundError):
                     landed = await self._landed(call.landed[reply.status], base, token)
-                    trail.note(call, base, token, turn.seconds, answer=reply)
+                    trail.note(call, base, turn.seconds, answer=reply)
                     return landed
             error = error_from(call, _without_secrets(reply, call, token))
         except AioImagesError as caught:
             error = _alone(caught)
         self._note(turn, kind, error)
         turn.end()
-        trail.note(call, base, token, turn.seconds, answer=reply, error=error)
+        trail.note(call, base, turn.seconds, answer=reply, error=error)
         trail.may_have_landed |= _may_have_landed(error)
         trail.garbled += isinstance(error, DecodeError)
         raise error
@@ -340,11 +360,14 @@ class Exchange:
     async def _landed(self, told_by: "Call[T] | T", base: str, token: Token | None) -> T:
         return await self.perform(told_by, base, token) if isinstance(told_by, Call) else told_by
 
-    def _out_of_time(self, call: Call[Any], turn: Turn, base: str, trail: Trail) -> AioImagesError:
-        # Sleeps end before the deadline, so that what it cut was a request on its way.
+    def out_of_time(self, call: Call[Any], trail: Trail) -> AioImagesError:
+        """Return the error of a call whose time is over; if that has cut off an attempt, it is that one's, too."""
         error = TransportTimeoutError(f"no answer within {self._limits.seconds:g} s ({call.method} {call.path})")
         error.__cause__ = TimeoutError()
-        trail.note(call, base, None, turn.seconds, error=error)
+        error.attempts = trail.tries
+        if trail.untold is None:
+            return error
+        trail.untold = attrs.evolve(trail.untold, error=error)
         return _ambiguous(call, error.args[0], trail) if call.replay is Replay.AMBIGUOUS else error
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,7 +20,7 @@ class _Span:
     """What one task does while something lasts. It ends as `asyncio.timeout` does, but costs next to nothing."""
 
     def __init__(self) -> None:
-        self._is_cut = False
+        self.is_cut = False
 
     def begin(self) -> None:
         """Begin it."""
@@ -30,12 +32,12 @@ class _Span:
 
     def cut(self) -> None:
         """End it now, from outside."""
-        self._is_cut = True
+        self.is_cut = True
         self._task.cancel()
 
     def was_ended_by_cut(self, exc_type: type[BaseException] | None) -> bool:
         """Say at its end, once, whether it was cut and nothing else ended it."""
-        if not self._is_cut:
+        if not self.is_cut:
             return False
         is_ours_alone = self._task.uncancel() <= self._cancellations
         return is_ours_alone and exc_type is not None and issubclass(exc_type, asyncio.CancelledError)
@@ -113,6 +115,8 @@ class TimeLimits:
         now = loop.time()
         late = now - due_at
         for limit in [limit for limit in self.running if limit.ends_at <= now]:
+            if limit.move_on(now):
+                continue
             if late > _STANDSTILL_SECONDS and not limit.was_spared:
                 # The loop stood still, and has not seen yet what came meanwhile.
                 limit.was_spared, limit.ends_at = True, now + late
@@ -128,6 +132,7 @@ class TimeLimit(_Span):
     Attributes:
         ends_at: When that is, on the loop's clock. It only ever moves on.
         was_spared: Whether it was moved on once because the loop stood still.
+        is_cut: Whether the time was over.
     """
 
     def __init__(self, limits: TimeLimits, *, is_endless: bool = False) -> None:
@@ -136,17 +141,38 @@ class TimeLimit(_Span):
         self._seconds = math.inf if is_endless else limits.seconds
         self.ends_at = math.inf
         self.was_spared = False
+        self._left: Callable[[], float] | None = None
 
     def __enter__(self) -> Self:
         self.begin()
         self._limits.running.add(self)
-        self.end_at(self._task.get_loop().time() + self._seconds)
+        loop = self._task.get_loop()
+        self.ends_at = loop.time() + self._seconds
+        self._limits.watch(loop, self.ends_at)
         return self
 
-    def end_at(self, ends_at: float) -> None:
-        """End later than was meant before."""
-        self.ends_at = ends_at
-        self._limits.watch(self._task.get_loop(), ends_at)
+    @contextmanager
+    def suspended(self, silence: Callable[[], float]) -> Iterator[None]:
+        """Let what is done in a block take no time, except for the silence that there is meanwhile.
+
+        Args:
+            silence: Tells for how many seconds there has been silence.
+        """
+        now = self._task.get_loop().time
+        began_at = now()
+        left = self.ends_at - began_at
+        self._left = lambda: left - min(now() - began_at, silence())
+        try:
+            yield
+        finally:
+            self.move_on(now())
+            self._left = None
+
+    def move_on(self, now: float) -> bool:
+        """Move the end on by the time that was suspended so far, and say whether it is still ahead."""
+        if self._left is not None:
+            self.ends_at = max(self.ends_at, now + self._left())
+        return self.ends_at > now
 
     def __exit__(
         self,

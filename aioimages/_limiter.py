@@ -150,11 +150,18 @@ class _Waiting:
 
 
 class Lane:
-    """The way to one service: its pace, how fast it usually answers, and who waits to ask it."""
+    """The way to one service: its pace, how fast it usually answers, and who waits to ask it.
+
+    Attributes:
+        pace: Its pace.
+        queues: Who waits.
+        silent_since: When the first request went out after the last one that was answered well.
+    """
 
     def __init__(self, rate: float | None) -> None:
         self.pace = Pace(rate)
         self.queues: dict[Rank, deque[_Waiting]] = {rank: deque() for rank in Rank}
+        self.silent_since: float | None = None
         self._usual_seconds: dict[str, float] = {}
 
     def is_slow(self, kind: str, seconds: float) -> bool:
@@ -190,9 +197,22 @@ class Turn:
         """How long ago the present turn came, or the last one."""
         return self._limiter.clock() - self.began_at
 
+    @property
+    def silence(self) -> float:
+        """For how many seconds the service has answered nothing well that it was asked."""
+        since = self._lane.silent_since
+        return 0.0 if since is None else self._limiter.clock() - since
+
+    def begin_at_once(self) -> bool:
+        """Begin a turn if nobody must be waited for, and say whether there is one."""
+        if not self.has_place and self._limiter.enter_at_once(self._lane):
+            self.began_at = self._limiter.clock()
+            self.has_place = True
+        return self.has_place
+
     async def begin(self, rank: Rank) -> None:
         """Wait for a turn, if this is none already."""
-        if not self.has_place:
+        if not self.begin_at_once():
             self.began_at = await self._limiter.enter(self._lane, rank)
             self.has_place = True
 
@@ -246,13 +266,16 @@ class Limiter:
             lane = self._lanes[service] = Lane(self._policy.rate)
         return Turn(self, lane)
 
+    def enter_at_once(self, lane: Lane) -> bool:
+        """Take a place if there is one that nobody waits for, and say so."""
+        now = self.clock()
+        is_free = self.in_flight < int(self.places) and lane.pace.delay(now) <= 0 and not lane.first()
+        if is_free:
+            self._admit(lane, now)
+        return is_free
+
     async def enter(self, lane: Lane, rank: Rank) -> float:
         """Wait for a place, and for the pace of a lane, and return when they came."""
-        now = self.clock()
-        is_free = self.in_flight < int(self.places) and lane.pace.delay(now) <= 0
-        if is_free and not lane.first():
-            self._admit(lane, now)
-            return now
         turn = asyncio.get_running_loop().create_future()
         lane.queues[rank].append(_Waiting(rank, next(self._numbers), lane, turn))
         self._waiting += 1
@@ -282,6 +305,8 @@ class Limiter:
     def _admit(self, lane: Lane, now: float) -> None:
         self.in_flight += 1
         lane.pace.sent(now)
+        if lane.silent_since is None:
+            lane.silent_since = now
 
     def _admit_waiting(self) -> None:
         now = self.clock()
@@ -306,6 +331,7 @@ class Limiter:
     def answered(self, lane: Lane, kind: str | None, sent_at: float) -> None:
         """Note that a request was answered well."""
         self.answered_at = now = self.clock()
+        lane.silent_since = None
         lane.pace.accepted(now)
         if kind is not None and lane.is_slow(kind, now - sent_at):
             self._shrink(now, sent_at)

@@ -98,7 +98,8 @@ class TimeoutPolicy:
     Attributes:
         connect: To make one connection.
         read: Between two pieces of an answer.
-        call: For one request with all its attempts. A wait has a limit of its own, and a listing has one for each page.
+        call: For one call with all that it takes: signing in, all attempts, the pauses between them. A wait has a limit
+            of its own, and a listing has one for each page.
         crawl: For data that are downloaded to come at less than 1 KiB a second, before the connection is made anew.
         lost_after: For which a task is looked for whose answer was lost, before it is asked for again or given up as an
             `AmbiguousOutcomeError`: longer than the service may take to answer. All of this ends with `call`.

@@ -13,7 +13,7 @@ from aioimages._dialect import Dialect
 from aioimages._errors import DecodeError, EndpointNotFoundError, StatusError, UnauthorizedError
 from aioimages._exchange import Exchange
 from aioimages._http import Stream
-from aioimages._lifetime import Lifetime
+from aioimages._lifetime import Lifetime, TimeLimit
 from aioimages._limiter import Rank
 from aioimages._models import Token
 
@@ -151,8 +151,13 @@ class Session:
         Raises:
             AioImagesError: Whatever went wrong; the classes say what.
         """
+        trail = trail or Trail()
         with self.lifetime.span():
-            return await self._authorized(self._exchange.perform, call, trail or Trail())
+            with self._exchange.limit(call) as limit:
+                return await self._authorized(self._exchange.perform_within, limit, call, trail)
+            error = self._exchange.out_of_time(call, trail)
+            self.tell(trail)
+            raise error
 
     async def open(self, call: Call[Any], trail: Trail) -> Stream:
         """Return the answer to a call while its body is on its way. Close it.
@@ -165,11 +170,14 @@ class Session:
             AioImagesError: Whatever went wrong; the classes say what.
         """
         with self.lifetime.span():
-            return await self._authorized(self._exchange.open, call, trail)
+            with self._exchange.limit(call) as limit:
+                return await self._authorized(self._exchange.open_within, limit, call, trail)
+            raise self._exchange.out_of_time(call, trail)
 
     async def _authorized(
         self,
         perform: Callable[..., Awaitable[T]],
+        limit: TimeLimit,
         call: Call[Any],
         trail: Trail,
     ) -> T:
@@ -179,7 +187,7 @@ class Session:
         trail.newest = self._tokens.newest
         trail.renews = self.renewable and call.replay is not Replay.LOOK_FIRST
         try:
-            return await perform(call, base, token, trail, rank=self._rank)
+            return await perform(limit, call, base, token, trail, rank=self._rank)
         except UnauthorizedError:
             if not self.renewable:
                 raise
@@ -187,4 +195,4 @@ class Session:
             if call.replay is Replay.LOOK_FIRST:
                 raise
         trail.renews = False
-        return await perform(call, base, token, trail, rank=min(self._rank, Rank.SOON))
+        return await perform(limit, call, base, token, trail, rank=min(self._rank, Rank.SOON))

@@ -1,7 +1,6 @@
 """When what is under way ends."""
 
 import asyncio
-import math
 
 import pytest
 
@@ -10,8 +9,8 @@ from aioimages._lifetime import TimeLimit, TimeLimits
 pytestmark = pytest.mark.anyio
 
 
-async def test_limit_that_is_moved() -> None:
-    """A limit that was lifted for a while, and is set again, holds also where another one ends later."""
+async def test_limit_that_is_suspended() -> None:
+    """What is done meanwhile takes no time, and the rest of the time holds also where another limit ends later."""
     limits = TimeLimits(1.0)
     loop = asyncio.get_running_loop()
 
@@ -20,13 +19,22 @@ async def test_limit_that_is_moved() -> None:
             await asyncio.sleep(10)
 
     with TimeLimit(limits) as limit:
-        limit.end_at(math.inf)
-        await asyncio.sleep(0.7)
+        with limit.suspended(lambda: 0.0):
+            await asyncio.sleep(1.5)
         other = asyncio.create_task(later())
-        await asyncio.sleep(0.4)
-        set_at = loop.time()
-        limit.end_at(set_at + 0.05)
+        resumed_at = loop.time()
         await asyncio.sleep(10)
-    assert loop.time() - set_at < 0.4
+    assert 0.5 < loop.time() - resumed_at < 3
     other.cancel()
     await asyncio.wait([other])
+
+
+async def test_limit_that_is_suspended_in_silence() -> None:
+    """Silence takes time also while a limit is suspended; what there was of it before does not."""
+    limits = TimeLimits(0.5)
+    loop = asyncio.get_running_loop()
+    began_at = loop.time()
+    with TimeLimit(limits) as limit, limit.suspended(lambda: 60.0 + loop.time() - began_at):
+        await asyncio.sleep(10)
+    assert limit.is_cut
+    assert 0.4 < loop.time() - began_at < 3
