@@ -205,10 +205,14 @@ class Turn:
 
     def begin_at_once(self) -> bool:
         """Begin a turn if nobody must be waited for, and say whether there is one."""
-        if not self.has_place and self._limiter.enter_at_once(self._lane):
-            self.began_at = self._limiter.clock()
-            self.has_place = True
-        return self.has_place
+        if self.has_place:
+            return True
+        began_at = self._limiter.enter_at_once(self._lane)
+        if began_at is None:
+            return False
+        self.began_at = began_at
+        self.has_place = True
+        return True
 
     async def begin(self, rank: Rank) -> None:
         """Wait for a turn, if this is none already."""
@@ -266,13 +270,13 @@ class Limiter:
             lane = self._lanes[service] = Lane(self._policy.rate)
         return Turn(self, lane)
 
-    def enter_at_once(self, lane: Lane) -> bool:
-        """Take a place if there is one that nobody waits for, and say so."""
+    def enter_at_once(self, lane: Lane) -> float | None:
+        """Take a place if there is one that nobody waits for, and return when that was."""
         now = self.clock()
-        is_free = self.in_flight < int(self.places) and lane.pace.delay(now) <= 0 and not lane.first()
-        if is_free:
+        if self.in_flight < int(self.places) and lane.pace.delay(now) <= 0 and not lane.first():
             self._admit(lane, now)
-        return is_free
+            return now
+        return None
 
     async def enter(self, lane: Lane, rank: Rank) -> float:
         """Wait for a place, and for the pace of a lane, and return when they came."""
