@@ -10,8 +10,10 @@ from real_cloud import RealCloud
 from recorder import Recorder
 
 # The same examples each time, and no limit for one: machines are busy. The session `fuzz` tries many others.
-settings.register_profile("check", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", settings.get_profile("check"), derandomize=False, max_examples=10_000)
+settings.register_profile(
+    "check", derandomize=True, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("fuzz", settings.get_profile("check"), derandomize=False, max_examples=1000)
 settings.load_profile("check")
 
 ROOT = Path(__file__).resolve().parents[1] / ".real-cloud"
