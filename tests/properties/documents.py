@@ -67,6 +67,7 @@ def values(kind: Any) -> some.SearchStrategy[Pair]:
         str: texts(max_size=5),
         int: some.integers(-(2**63), 2**64 - 1),
         bool: some.booleans(),
+        object: json_values(),
     }
     if kind in plain:
         return plain[kind].map(lambda value: (value, value))

@@ -108,7 +108,7 @@ class CloudMachine(RuleBasedStateMachine):
         cloud = self.cloud
         known = Known(owner=cloud.me.project_id, name=name, visibility="private", tags=set(tags), properties=properties)
         if not self.is_openstack:
-            facts = {"name": name, "tags": tags, **properties}
+            facts: dict[str, Any] = {"name": name, "tags": tags, **properties}
             image_id = cloud.emulator.add_image(cloud.emulator.producer, region=cloud.world.site.region, **facts)
             cloud.images[image_id] = known
             return

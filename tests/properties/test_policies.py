@@ -46,6 +46,7 @@ class Attempts:
 
     failures: list[PassingError | FinalError]
     slept: list[float] = attrs.field(factory=list)
+    noted: list[float] = attrs.field(factory=list)
     tries: int = 0
     spent: int = 0
 
@@ -82,6 +83,7 @@ def test_retries(
             deadline=lambda: deadline,
             clock=clock,
             sleep=sleep,
+            note=attempts.noted.append,
         )
         try:
             return await retrier(attempts.attempt), None, deadline - clock()
@@ -92,6 +94,7 @@ def test_retries(
     assert left >= -1e-3
     assert attempts.tries == len(attempts.slept) + 1 <= policy.attempts
     assert len(attempts.slept) <= purse
+    assert attempts.noted == attempts.slept
     for failure, slept in zip(failures, attempts.slept, strict=False):
         assert isinstance(failure, PassingError)
         assert failure.seconds <= policy.retry_after_limit
