@@ -40,6 +40,8 @@ INSTALLED = [version for version in SUPPORTED if is_reachable(version)]
 NEWEST = INSTALLED[-1]
 # Tests wait more than they compute, but those that measure time want a core each.
 WORKERS = ["--numprocesses", "logical", "--maxprocesses", "4", "--dist", "worksteal"]
+# Which branches of the package all tests must reach.
+COVERAGE = ["--cov", "--cov-report", "term", "--cov-fail-under", "97"]
 
 
 def group(name: str) -> list[str]:
@@ -49,17 +51,10 @@ def group(name: str) -> list[str]:
 
 @nox.session(python=SUPPORTED)
 def tests(session: nox.Session) -> None:
-    """Run the tests against the built wheel; the newest Python runs them all, the others leave out the slow ones."""
+    """Run the tests against the built wheel: on the newest Python all, on the others neither slow ones nor faults."""
     session.install(".[demo]", *group("tests"))
-    selection = [] if session.python == NEWEST else ["-m", "not slow"]
-    session.run("pytest", *WORKERS, *selection, *session.posargs)
-
-
-@nox.session(python=NEWEST)
-def coverage(session: nox.Session) -> None:
-    """Run the tests and demand that they reach the branches of the package."""
-    session.install(".[demo]", *group("tests"), "pytest-cov>=7")
-    session.run("pytest", *WORKERS, "--cov", "--cov-report", "term", "--cov-fail-under", "97", *session.posargs)
+    options = COVERAGE if session.python == NEWEST else ["-m", "not slow and not fault"]
+    session.run("pytest", *WORKERS, *(session.posargs or options))
 
 
 @nox.session(python=NEWEST)
