@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 
 import attrs
@@ -41,6 +42,8 @@ async def main() -> None:
                 print(json.dumps({"made": made, "report": report}), flush=True)  # noqa: T201
 
 
+# Whoever runs in the background has its children ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     asyncio.run(main())
 except KeyboardInterrupt:
