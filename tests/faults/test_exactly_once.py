@@ -124,7 +124,8 @@ async def test_a_thousand_imports(world: World) -> None:
 async def test_a_thousand_equal_imports(world: World) -> None:
     """Of 1,000 equal imports, none is asked for twice; whose answer is lost raises, with the tasks that it may be."""
     fault = world.emulator.faults.drop_reply(method="POST", path="/tasks$", times=None, share=SHARE)
-    client, source = world.client(world.credentials(world.site.producer), timeout=IMPATIENT), world.import_source()
+    timeout, source = TimeoutPolicy(lost_after=0.3), world.import_source()
+    client = world.client(world.credentials(world.site.producer), timeout=timeout)
     made = await ended(client.tasks.import_image(source, name="web") for _ in range(MANY))
     assert world.emulator.count("POST", "/tasks$") == MANY
     told = [task.id for task in made if isinstance(task, Task)]
